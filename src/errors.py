@@ -1,0 +1,37 @@
+"""One kind of error for a user's mistakes, and the way every command ends on it."""
+
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: names the file or key, what was found and what was expected.
+
+    Commands print it without a traceback and end with status 2. Everything else is a bug.
+    """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known word, or an empty string."""
+    match = get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def listing(lines: list[str], limit: int = 20) -> str:
+    """Join ``lines`` one below the other, indented, and count what is left out after ``limit``."""
+    shown = "\n".join(f"  {line}" for line in lines[:limit])
+    rest = len(lines) - limit
+    return f"{shown}\n  ... and {rest} more" if rest > 0 else shown
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a command's ``main``: exit status 2 and a short message on a `UserError`, 130 on Ctrl-C."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

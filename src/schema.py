@@ -1,0 +1,287 @@
+"""The schema of a configuration: every key with its type, default, unit and range.
+
+Loading, layering and error messages are in ``src.config``. An unknown key and a wrong type are errors.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = Annotated[list[int], Field(min_length=2, max_length=2)]  # [height, width] in pixels
+Triple = Annotated[list[float], Field(min_length=3, max_length=3)]  # one value per channel, RGB
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused and values are not converted from other types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+# ---------------------------------------------------------------------------------------------- transforms
+class RandomScaleConfig(Section):
+    """Resize by a random ratio, drawn uniformly."""
+
+    name: Literal["random_scale"]
+    ratio: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.5, 2.0]
+    base: Size | None = None  # the ratio multiplies this [short-side limit, long-side limit]; null: the image
+
+
+class RandomCropConfig(Section):
+    """Cut ``data.crop`` at a random place; smaller images are cut to what they have (``pad`` fills up)."""
+
+    name: Literal["random_crop"]
+    max_class_share: Share = 1.0  # draw again, up to 10 times, while one class fills more of the crop
+
+
+class RandomFlipConfig(Section):
+    """Mirror left to right."""
+
+    name: Literal["random_flip"]
+    probability: Share = 0.5
+
+
+class PhotometricDistortionConfig(Section):
+    """Random brightness, contrast, saturation and hue, each applied with probability one half."""
+
+    name: Literal["photometric_distortion"]
+    brightness: Annotated[float, Field(ge=0)] = 32  # added value, out of 255
+    contrast: Share = 0.5  # factor 1 - c to 1 + c
+    saturation: Share = 0.5
+    hue: Annotated[float, Field(ge=0, le=180)] = 18  # degrees
+
+
+class PadConfig(Section):
+    """Fill up to ``data.crop`` at the right and bottom: image with the mean colour, label with 255."""
+
+    name: Literal["pad"]
+
+
+class ResizeConfig(Section):
+    """Resize to a fixed size."""
+
+    name: Literal["resize"]
+    size: Size
+    keep_ratio: bool = False  # true: the largest size with the image's aspect ratio that fits into ``size``
+
+
+class NormalizeConfig(Section):
+    """(image - data.mean) / data.std, RGB."""
+
+    name: Literal["normalize"]
+
+
+TransformConfig = Annotated[
+    RandomScaleConfig
+    | RandomCropConfig
+    | RandomFlipConfig
+    | PhotometricDistortionConfig
+    | PadConfig
+    | ResizeConfig
+    | NormalizeConfig,
+    Field(discriminator="name"),
+]
+
+
+# ---------------------------------------------------------------------------------------------------- data
+class ShapesConfig(Section):
+    """The synthetic set: how many scenes of which size are drawn from which seed."""
+
+    train: Count = 400
+    val: Count = 80
+    size: Size = [128, 128]
+    seed: Natural = 0
+
+
+class DataConfig(Section):
+    """Where the data is and how it becomes batches."""
+
+    name: Literal["camvid", "folder", "shapes"]
+    root: str | None = None  # folder of the raw images; not needed when the records exist, nor for `shapes`
+    records: str  # folder of the MindRecord files; written from `root` when missing
+    classes: str | None = None  # `folder` only: YAML with class names and label map; default ROOT/classes.yaml
+    shapes: ShapesConfig = ShapesConfig()
+    train_split: str = "train"
+    val_split: str = "val"
+    shards: Count = 1  # MindRecord files per split
+    crop: Size  # size of a training sample
+    mean: Triple = [123.675, 116.28, 103.53]  # RGB, of 0..255; belongs to the backbone's weights
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [58.395, 57.12, 57.375]
+    train_transforms: list[TransformConfig] = [  # applied in this order
+        RandomScaleConfig(name="random_scale"),
+        RandomCropConfig(name="random_crop", max_class_share=0.75),
+        RandomFlipConfig(name="random_flip"),
+        PhotometricDistortionConfig(name="photometric_distortion"),
+        PadConfig(name="pad"),
+        NormalizeConfig(name="normalize"),
+    ]
+    eval_transforms: list[TransformConfig] = [NormalizeConfig(name="normalize")]
+    workers: Count = 2  # decoding threads; never more than there are cores
+
+
+# --------------------------------------------------------------------------------------------------- model
+class ResNetConfig(Section):
+    """ResNet pyramid (He et al., CVPR 2016)."""
+
+    name: Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+    output_stride: Literal[8, 16, 32] = 32  # stride of the deepest stage; below 32 by dilation
+    deep_stem: bool = False  # three 3x3 convolutions instead of one 7x7 (ResNet-C)
+    weights: str | None = None  # .ckpt to start from
+
+
+class FPNConfig(Section):
+    """Semantic FPN baseline."""
+
+    name: Literal["fpn"]
+    channels: Count = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class FCNConfig(Section):
+    """FCN baseline on the deepest feature, with an auxiliary head on the one before."""
+
+    name: Literal["fcn"]
+    channels: Count = 512
+    auxiliary_channels: Count = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+BackboneConfig = ResNetConfig
+DecoderConfig = Annotated[FPNConfig | FCNConfig, Field(discriminator="name")]
+
+
+class ModelConfig(Section):
+    """Backbone and decoder."""
+
+    backbone: BackboneConfig
+    decoder: DecoderConfig
+
+
+# -------------------------------------------------------------------------------------------------- losses
+class OhemConfig(Section):
+    """Online hard example mining: only pixels predicted below ``threshold``, but at least ``min_kept``."""
+
+    threshold: Share = 0.7  # probability of the true class
+    min_kept: Count = 100_000  # pixels per batch
+
+
+class CrossEntropyConfig(Section):
+    """Softmax cross entropy of the final logits."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    class_weights: list[Annotated[float, Field(ge=0)]] | None = None  # one per class, or null
+    ohem: OhemConfig | None = None
+
+
+class AuxiliaryConfig(Section):
+    """Softmax cross entropy of the auxiliary head's logits."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.4
+
+
+class LossesConfig(Section):
+    """One entry per part; a part that is not named here has its default weight."""
+
+    ce: CrossEntropyConfig | None = None
+    aux: AuxiliaryConfig | None = None
+
+
+# ------------------------------------------------------------------------------------ optimizer, schedule
+class OptimizerBase(Section):
+    """Keys that all optimizers share."""
+
+    lr: Positive  # for the total batch size of this config
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01  # not applied to norms, biases and position tables
+    decoder_lr_multiplier: Positive = 1.0
+
+
+class SGDConfig(OptimizerBase):
+    """Stochastic gradient descent with momentum; weight decay is added to the gradient."""
+
+    name: Literal["sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+
+class AdamWConfig(OptimizerBase):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019)."""
+
+    name: Literal["adamw"]
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    eps: Positive = 1e-8
+
+
+OptimizerConfig = Annotated[SGDConfig | AdamWConfig, Field(discriminator="name")]
+
+
+class ScheduleConfig(Section):
+    """Learning rate over the iterations: linear warm-up, then decay to ``min_lr`` at the last iteration."""
+
+    name: Literal["poly", "cosine", "constant"] = "poly"
+    power: Positive = 0.9  # of `poly`
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
+    warmup_iterations: Natural = 0
+    warmup_ratio: Share = 1e-6  # the warm-up starts at this share of the learning rate
+
+
+# ---------------------------------------------------------------------------------- training, evaluation
+class TrainConfig(Section):
+    """The training loop."""
+
+    iterations: Count
+    batch_size: Count  # total per update: over all workers and all accumulated parts
+    accumulate: Count = 1  # parts into which the batch of an update is divided, one after the other
+    eval_every: Natural = 0  # iterations; 0 = never
+    checkpoint_every: Count = 1000
+    log_every: Count = 50
+    seed: Natural = 0
+    amp: Literal["O0"] = "O0"  # fp32
+    clip_norm: Positive | None = None  # largest global norm of the gradient
+    max_bad_steps: Natural = 0  # steps in a row with a non-finite loss or gradient that are skipped
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "TrainConfig":
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulate {self.accumulate}")
+        return self
+
+
+class EvalConfig(Section):
+    """The protocol of evaluation; printed beside every result."""
+
+    mode: Literal["whole", "slide"] = "whole"
+    crop: Size | None = None  # window of `slide`
+    stride: Size | None = None  # step of `slide`
+    scales: Annotated[list[Positive], Field(min_length=1)] = [1.0]
+    flip: bool = False
+
+    @model_validator(mode="after")
+    def _window(self) -> "EvalConfig":
+        if self.mode == "slide":
+            if self.crop is None or self.stride is None:
+                raise ValueError("mode slide needs crop and stride, each [height, width]")
+            if any(s > c for s, c in zip(self.stride, self.crop, strict=True)):
+                raise ValueError(f"stride {self.stride} is larger than crop {self.crop} and would skip pixels")
+        return self
+
+
+class DeviceConfig(Section):
+    """Where and how the network runs."""
+
+    target: Literal["auto", "CPU", "GPU", "Ascend"] = "auto"
+    mode: Literal["graph", "pynative"] = "graph"
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    data: DataConfig
+    model: ModelConfig
+    losses: LossesConfig = LossesConfig()
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    train: TrainConfig
+    eval: EvalConfig = EvalConfig()
+    device: DeviceConfig = DeviceConfig()
