@@ -1,0 +1,60 @@
+"""Score a checkpoint or an exported file on the validation split.
+
+python eval.py --config config/fpn_resnet18_camvid.yaml --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt
+"""
+
+import argparse
+from pathlib import Path
+
+from src.config import load_config
+from src.errors import run_command
+from src.files import check_writable
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Score a checkpoint or an exported file.")
+    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/eval")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_argument("--save-predictions", action="store_true", help="write every prediction as a colour PNG")
+    parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw the first N images on one sheet")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Evaluate and report."""
+    arguments = parse_arguments()
+    config = load_config(arguments.config, arguments.set)
+    output = arguments.output or Path("runs") / Path(arguments.config).stem / "eval"
+
+    from src.data.mindrecord import ensure_records
+    from src.data.pipeline import EvalPipeline
+
+    from src import device
+    from src.engine.evaluator import Pictures, evaluate
+    from src.engine.runner import open_runner
+
+    device.setup(config.device.target, config.device.mode)
+    check_writable(output)
+    metadata = ensure_records(config.data)
+    split = config.data.val_split
+    runner = open_runner(
+        config, arguments.checkpoint, metadata.classes, fixed_size=metadata.split(split).size is not None
+    )
+    samples = EvalPipeline(config.data.records, split, config.data)
+    output.mkdir(parents=True, exist_ok=True)
+    pictures = Pictures(
+        output, metadata.classes, metadata.colors, config.data.mean, config.data.std,
+        arguments.save_predictions, arguments.sheet,
+    )  # fmt: skip
+    result = evaluate(runner, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
+    print(result.table())
+    result.write(output / "eval.json")
+    for path in [output / "eval.json", *pictures.finish()]:
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,69 @@
+"""Export a checkpoint for inference, and check the exported file before reporting success.
+
+    python export.py --config config/quickstart.yaml --checkpoint runs/quickstart/checkpoints/best.ckpt \\
+        --format MINDIR --size 128 128 --output runs/quickstart/model
+"""
+
+import argparse
+from pathlib import Path
+
+from src.config import load_config
+from src.errors import UserError, run_command
+from src.files import check_writable
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Export a checkpoint for inference.")
+    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
+    parser.add_argument("--format", required=True, choices=["MINDIR", "AIR", "ONNX"])
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="input size (default: data.crop)")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images per call (default: 1)")
+    parser.add_argument("--output", required=True, type=Path, metavar="STEM", help="file name without suffix")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load, export, check, describe."""
+    arguments = parse_arguments()
+    config = load_config(arguments.config, arguments.set)
+    height, width = arguments.size or config.data.crop
+    if min(height, width) < 32:
+        raise UserError(f"--size {height} {width}: the network needs at least 32 pixels a side")
+    if arguments.batch < 1:
+        raise UserError(f"--batch {arguments.batch}: expected at least 1")
+
+    from src import device
+    from src.engine.checkpoint import load_checkpoint, load_network
+    from src.engine.exporter import export, write_description
+    from src.models import build_model
+
+    device.setup(config.device.target, config.device.mode)
+    check_writable(arguments.output.parent)
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    if "classes" not in checkpoint.meta:
+        raise UserError(f"{arguments.checkpoint}: was not written by train.py: the class names are missing")
+    classes = checkpoint.meta["classes"]
+    network = build_model(config.model, len(classes))
+    load_network(network, checkpoint)
+    exported = export(network, arguments.format, (arguments.batch, 3, height, width), arguments.output)
+    description = write_description(
+        exported.path,
+        {
+            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "colours": "RGB"},
+            "normalise": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
+            "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
+            "classes": classes,
+            "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
+        },
+    )
+    print(
+        f"wrote {exported.path} and {description.name}; loaded back in a fresh process, its logits differ from "
+        f"the checkpoint's by at most {exported.difference:.2e} (largest logit {exported.largest:.2f})"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

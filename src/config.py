@@ -1,0 +1,200 @@
+"""Configuration files: loading, layering, overriding, and errors that name the key and its file.
+
+Precedence: defaults of ``src.schema`` < base layers (at most two) < file < ``--set``. Mappings are merged
+key by key and lists are replaced; a section whose ``name`` changes (another decoder, another optimizer)
+starts afresh, because the options of the old one mean nothing to the new one.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from src.errors import UserError, nearest
+from src.schema import Config, Section
+
+Layer = tuple[str, dict]  # where the values come from, for messages; the values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: ``6e-5`` is a number, and a key that is given twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {str(key) for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.YAMLError(f"key '{twice.pop()}' is given twice, near line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file with its base layers and apply ``--set`` overrides.
+
+    Args:
+        path: YAML file; its ``base`` key names one or two files, relative to it, that lie below it.
+        overrides: strings ``section.key=value``; the value is read as YAML.
+
+    Raises:
+        UserError: a file is missing or not YAML, a key is unknown, a value has the wrong type or range.
+    """
+    path = Path(path)
+    values = _read(path)
+    layers: list[Layer] = [(str(path), values)]
+    bases = values.pop("base", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise UserError(f"{path}: base: expected a file name or a list of file names, found {bases!r}")
+    if len(bases) > 2:
+        raise UserError(f"{path}: base: {len(bases)} layers; at most two are allowed, so that a reader can follow")
+    for base in reversed(bases):
+        base_path = path.parent / base
+        base_values = _read(base_path, wanted_by=path)
+        if "base" in base_values:
+            raise UserError(f"{base_path}: base: a base layer has no base of its own; name both layers in {path}")
+        layers.insert(0, (str(base_path), base_values))
+    layers.append(("--set", _parse_overrides(overrides)))
+    merged: dict = {}
+    for _, layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise UserError(_explain(error, layers)) from None
+
+
+def dump_config(config: Config) -> str:
+    """Return the resolved configuration as YAML; loading it again gives an equal ``Config``."""
+    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists of numbers on one line, everything else in blocks."""
+
+
+def _represent_list(dumper: yaml.SafeDumper, values: list) -> yaml.Node:
+    flat = not any(isinstance(value, (dict, list)) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flat)
+
+
+_Dumper.add_representer(list, _represent_list)
+
+
+def _read(path: Path, wanted_by: Path | None = None) -> dict:
+    if not path.is_file():
+        if wanted_by:
+            raise UserError(f"{wanted_by}: base: no such file: {path}")
+        siblings = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        raise UserError(f"config file not found: {path}{nearest(str(path), siblings)}")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected sections such as data: and model:, found {type(values).__name__}")
+    return values
+
+
+def _parse_overrides(overrides: Iterable[str]) -> dict:
+    values: dict = {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        parts = key.strip().split(".")
+        if not separator or not all(parts):
+            raise UserError(f"--set {override}: expected section.key=value, for example train.batch_size=4")
+        try:
+            value = yaml.load(text, Loader=_Loader)
+        except yaml.YAMLError:
+            raise UserError(f"--set {override}: '{text}' is not a YAML value") from None
+        for part in reversed(parts):
+            value = {part: value}
+        values = _merge(values, value)
+    return values
+
+
+def _merge(under: dict, over: dict) -> dict:
+    """Lay ``over`` on ``under``; see the head of this file for the rule on ``name``."""
+    if "name" in over and "name" in under and over["name"] != under["name"]:
+        return over
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, layers: list[Layer]) -> str:
+    """Say for each error which key is wrong, where it was given, what was found and what was expected."""
+    lines = []
+    for item in error.errors():
+        key, sections = _locate(item["loc"])
+        where = next((name for name, layer in reversed(layers) if _has(layer, key)), layers[-2][0])
+        dotted = ".".join(key).replace(".[", "[")
+        kind, context = item["type"], item.get("ctx", {})
+        if kind == "extra_forbidden":
+            valid = [name for section in sections for name in section.model_fields]
+            lines.append(f"{where}: unknown key '{dotted}'{nearest(key[-1], valid)} (valid: {', '.join(valid)})")
+        elif kind == "missing":
+            lines.append(f"{where}: key '{dotted}' is missing")
+        elif kind == "union_tag_not_found":
+            lines.append(f"{where}: key '{dotted}.name' is missing (valid: {', '.join(_names(sections))})")
+        elif kind == "union_tag_invalid":
+            hint = nearest(context["tag"], _names(sections))
+            names = ", ".join(_names(sections))
+            lines.append(f"{where}: {dotted}.name: unknown '{context['tag']}'{hint} (valid: {names})")
+        else:
+            expected = item["msg"].removeprefix("Value error, ")
+            found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
+            lines.append(f"{where}: {dotted}: {expected[0].lower() + expected[1:]}{found}")
+    return "\n       ".join(lines)
+
+
+def _locate(location: tuple) -> tuple[list[str], list[type[Section]]]:
+    """Turn pydantic's location into the user's key path, and give the sections that its last part may be in.
+
+    Pydantic puts the ``name`` of a union's member into the location; a user does not see that as a key.
+    """
+    key: list[str] = []
+    sections: list[type[Section]] = [Config]
+    for part in location:
+        if isinstance(part, int):
+            key.append(f"[{part}]")
+            continue
+        named = [section for section in sections if part in _names([section])]
+        if named and part not in sections[0].model_fields:
+            sections = named
+            continue
+        key.append(part)
+        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
+        sections = _sections(fields[0].annotation) or sections if fields else sections
+    return key, sections
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """All sections that appear in a type annotation, for example those of ``A | B | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for argument in get_args(annotation) for section in _sections(argument)]
+
+
+def _names(sections: list[type[Section]]) -> list[str]:
+    fields = [section.model_fields["name"] for section in sections if "name" in section.model_fields]
+    return [name for field in fields for name in get_args(field.annotation)]
+
+
+def _has(layer: dict, key: list[str]) -> bool:
+    node: Any = layer
+    for part in key:
+        if part.startswith("["):
+            return True  # lists are given whole
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True

@@ -1,0 +1,1 @@
+"""Data: raw folders -> MindRecord (labels mapped and checked once) -> transforms -> batches."""

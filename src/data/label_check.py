@@ -1,0 +1,69 @@
+"""Check one raw sample and map its label; every problem is put in words that name the file and the mend."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from src.data.catalog import IGNORE, DatasetInfo
+from src.errors import UserError
+
+
+def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
+    """Return the bytes of an image file and its (height, width).
+
+    Raises:
+        UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with grey.)
+    """
+    data = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: unreadable image ({error or type(error).__name__})") from None
+    return data, (height, width)
+
+
+def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
+    """Read a label PNG (grey or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
+
+    Raises:
+        UserError: unreadable, in colour, of another size than the image, or with a value outside the map.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: unreadable label ({error or type(error).__name__})") from None
+    if raw.ndim != 2:
+        raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colours")
+    if raw.shape != size:
+        raise UserError(f"{path}: label is {raw.shape[0]}x{raw.shape[1]}, its image {size[0]}x{size[1]}")
+    table = np.full(int(raw.max()) + 1, -1, np.int16)
+    for value, train_id in info.label_map.items():
+        if value < len(table):
+            table[value] = train_id
+    mapped = table[raw]
+    if mapped.min() < 0:
+        unknown = int(raw[mapped < 0][0])
+        pixels = int((raw == unknown).sum())
+        raise UserError(f"{path}: label value {unknown} ({pixels} pixels) is outside the map{_mend(unknown, info)}")
+    return mapped.astype(np.uint8)
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode a grey [H, W] or RGB [H, W, 3] uint8 array as PNG."""
+    return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
+
+
+def _mend(value: int, info: DatasetInfo) -> str:
+    known = sorted(value for value, train_id in info.label_map.items() if train_id != IGNORE)
+    closest = min(known, key=lambda other: abs(other - value))
+    name = info.classes[info.label_map[closest]]
+    if info.name == "folder":
+        return f"; add it to ignore: or to a class in classes.yaml (nearest: {closest} = {name})"
+    return f" of {info.name} (nearest: {closest} = {name}); is it another data set? Use data.name=folder with its map"

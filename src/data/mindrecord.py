@@ -1,0 +1,300 @@
+"""MindRecord files of a data set, with metadata and a manifest; written whole or not at all.
+
+A folder of records holds ``{split}.mindrecord*`` for each split, ``metadata.json`` (`Metadata`) and
+``manifest.json`` (size and SHA-256 of every file). The columns are the image file's bytes, the label as PNG of
+train ids, the name, and the size.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore.mindrecord import FileWriter
+from tqdm import tqdm
+
+from src.data.catalog import IGNORE, DatasetInfo, load_dataset_info
+from src.data.folders import Sample, list_samples
+from src.data.label_check import check_image, encode_png, map_label
+from src.data.shapes import scene
+from src.errors import UserError, listing
+from src.schema import DataConfig, ShapesConfig
+
+SCHEMA_VERSION = 1
+COLUMNS = {
+    "image": {"type": "bytes"},
+    "label": {"type": "bytes"},
+    "name": {"type": "string"},
+    "height": {"type": "int32"},
+    "width": {"type": "int32"},
+}
+LARGEST_PAGE = 1 << 28
+
+
+@dataclass(frozen=True)
+class Split:
+    """Facts about one split."""
+
+    count: int
+    size: list[int] | None  # [H, W] if all images have one size
+    class_share: list[float]  # share of each class in the labelled pixels
+    ignored_share: float  # share of ignored pixels in all pixels
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a folder of records is about."""
+
+    schema_version: int
+    name: str
+    classes: list[str]
+    colors: list[list[int]]
+    label_map: dict[str, int]
+    ignore_index: int
+    source: dict
+    splits: dict[str, Split]
+
+    def split(self, name: str) -> Split:
+        """Return one split's facts.
+
+        Raises:
+            UserError: the records have no such split.
+        """
+        if name not in self.splits:
+            raise UserError(f"the records have no split '{name}' (there are {', '.join(self.splits)}); prepare it")
+        return self.splits[name]
+
+
+class _Row:
+    """One sample on its way into a record."""
+
+    def __init__(self, name: str, image: bytes, label: np.ndarray):
+        self.name, self.image, self.label = name, image, label
+
+    def columns(self) -> dict:
+        height, width = self.label.shape
+        image, label = self.image, encode_png(self.label)
+        return {"image": image, "label": label, "name": self.name, "height": height, "width": width}
+
+
+def write_records(
+    info: DatasetInfo,
+    root: str | Path | None,
+    output: str | Path,
+    splits: Sequence[str] = ("train", "val"),
+    shards: int = 1,
+    shapes: ShapesConfig | None = None,
+    overwrite: bool = False,
+) -> Metadata:
+    """Write the records of ``splits`` into the folder ``output``.
+
+    Everything is written into a folder beside it, which is renamed when it is complete. (The files themselves
+    must keep their names: a renamed MindRecord file silently reads the original.)
+
+    Args:
+        shapes: settings of the synthetic set, when ``info`` is ``shapes``; ``root`` is not used then.
+        overwrite: replace an existing folder, once the new one is complete.
+
+    Raises:
+        UserError: bad or missing files (all are listed), an existing output, or an unwritable folder.
+    """
+    output = Path(output)
+    if output.exists() and not overwrite:
+        raise UserError(f"{output} exists already; use --overwrite to replace it, or another --output")
+    sources = {split: _source(info, root, split, shapes) for split in splits}
+    beside = output.with_name(f".{output.name}.writing")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        facts = {}
+        for split, (rows, count) in sources.items():
+            with tqdm(rows, total=count, desc=f"write {split}", unit="image", disable=None) as bar:
+                facts[split] = _write_split(beside / f"{split}.mindrecord", bar, info, shards)
+        metadata = Metadata(
+            SCHEMA_VERSION, info.name, list(info.classes), [list(color) for color in info.colors],
+            {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
+            {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
+        )  # fmt: skip
+        (beside / "metadata.json").write_text(json.dumps(asdict(metadata), indent=2) + "\n", encoding="utf-8")
+        _write_manifest(beside)
+        if output.exists():
+            shutil.rmtree(output)
+        beside.rename(output)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return metadata
+
+
+def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> tuple[Iterable, int]:
+    """The rows of a split and their number; whatever is missing is found before anything is written."""
+    if info.name == "shapes":
+        shapes = shapes or ShapesConfig()
+        count = getattr(shapes, split, None) if split in ("train", "val") else None
+        if count is None:
+            raise UserError(f"the synthetic set has the splits train and val, not '{split}'")
+        return _shape_rows(shapes, split, count), count
+    samples = list_samples(info, root, split)
+    return _file_rows(samples, info), len(samples)
+
+
+def _shape_rows(shapes: ShapesConfig, split: str, count: int) -> Iterator[_Row]:
+    for index in range(count):
+        image, label = scene(shapes.seed, split, index, tuple(shapes.size))
+        yield _Row(f"{split}_{index:05d}", encode_png(image), label)
+
+
+def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
+    """Checked samples; after a first bad one only checks go on, and all bad ones are reported together."""
+    problems = []
+    for sample in samples:
+        try:
+            data, size = check_image(sample.image)
+            label = map_label(sample.label, info, size)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if not problems:
+            yield _Row(sample.name, data, label)
+    if problems:
+        raise UserError(f"{len(problems)} of {len(samples)} samples are not usable:\n{listing(problems)}")
+
+
+def _write_split(path: Path, rows: Iterable[_Row], info: DatasetInfo, shards: int) -> Split:
+    pixels = np.zeros(256, np.int64)
+    sizes, count, writer, batch = set(), 0, None, []
+    for row in rows:
+        pixels += np.bincount(row.label.ravel(), minlength=256)
+        sizes.add(row.label.shape)
+        count += 1
+        batch.append(row.columns())
+        if len(batch) == 32:
+            writer = writer or _writer(path, shards, batch)
+            writer.write_raw_data(batch)
+            batch = []
+    if batch:
+        writer = writer or _writer(path, shards, batch)
+        writer.write_raw_data(batch)
+    writer.commit()
+    labelled = max(int(pixels[:IGNORE].sum()), 1)
+    shares = (pixels[: len(info.classes)] / labelled).round(8).tolist()
+    size = list(sizes.pop()) if len(sizes) == 1 else None
+    return Split(count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
+
+
+def _writer(path: Path, shards: int, batch: list[dict]) -> FileWriter:
+    """A writer whose pages hold the largest samples to be expected, without the 50 MB a file that is the default."""
+    writer = FileWriter(str(path), shard_num=shards)
+    largest = max(len(row["image"]) + len(row["label"]) for row in batch)
+    page = 1 << 20
+    while page < min(8 * largest, LARGEST_PAGE):
+        page *= 2
+    writer.set_header_size(1 << 20)
+    writer.set_page_size(page)
+    writer.add_schema(COLUMNS, "segmentation sample")
+    return writer
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
+    (folder / "manifest.json").write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_metadata(records: str | Path) -> Metadata:
+    """Read ``metadata.json``.
+
+    Raises:
+        UserError: there are no records, or they were written by another version.
+    """
+    path = Path(records) / "metadata.json"
+    if not path.is_file():
+        raise UserError(f"data.records: no records in {records} (metadata.json is missing)")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        splits = {name: Split(**split) for name, split in values.pop("splits").items()}
+        metadata = Metadata(**values, splits=splits)
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged{_again(records)}") from None
+    if metadata.schema_version != SCHEMA_VERSION:
+        raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{_again(records)}")
+    return metadata
+
+
+def check_records(records: str | Path) -> None:
+    """Compare every file with the manifest: existence, size and SHA-256 (about 1 GB a second).
+
+    MindSpore's own errors on damaged records are obscure, and some damage only ends an epoch early.
+
+    Raises:
+        UserError: names the file that is missing, truncated or changed.
+    """
+    folder = Path(records)
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / 'manifest.json'} is missing or damaged{_again(records)}") from None
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"{path} is missing{_again(records)}")
+        if path.stat().st_size != expected["bytes"]:
+            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{_again(records)}")
+        if _sha256(path) != expected["sha256"]:
+            raise UserError(f"{path} does not match its checksum: it is damaged{_again(records)}")
+
+
+def _again(records: str | Path) -> str:
+    return f"; remove the folder {records} and prepare the data again"
+
+
+def ensure_records(data: DataConfig) -> Metadata:
+    """Check the records of a configuration, or write them when they are missing, and say so.
+
+    Raises:
+        UserError: damaged records, or records of another data set than the config describes.
+    """
+    records = Path(data.records)
+    info = None
+    if data.name != "folder" or data.root or data.classes:
+        info = load_dataset_info(data.name, data.root, data.classes)
+    if not records.exists():
+        if info is None:
+            raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
+        splits = list(dict.fromkeys((data.train_split, data.val_split)))
+        source = "generated scenes" if data.name == "shapes" else data.root
+        print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
+        shapes = data.shapes if data.name == "shapes" else None
+        return write_records(info, data.root, records, splits, data.shards, shapes)
+    metadata = read_metadata(records)
+    check_records(records)
+    _check_same(metadata, info, data)
+    for split in (data.train_split, data.val_split):
+        metadata.split(split)
+    return metadata
+
+
+def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:
+    found, expected = metadata.name, data.name
+    if found == expected and info is not None:
+        found, expected = metadata.classes, list(info.classes)
+        label_map = {str(raw): train_id for raw, train_id in info.label_map.items()}
+        if found == expected and metadata.label_map != label_map:
+            found, expected = "another label map", "that of the classes file"
+    if found == expected and data.name == "shapes":
+        found, expected = metadata.source["shapes"], data.shapes.model_dump()
+    if found != expected:
+        raise UserError(
+            f"data.records: {data.records} holds {found}, the config describes {expected}; "
+            "name another folder, or remove that one to have it written again"
+        )
+
+

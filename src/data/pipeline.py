@@ -1,0 +1,166 @@
+"""Batches from MindRecord: sharded, reshuffled each epoch, reproducible, positioned at any step.
+
+The order of an epoch is a permutation drawn from (seed, epoch), and the augmentation of a sample is drawn from
+(seed, epoch, sample), so that neither depends on the number of threads or workers, and a resumed run goes on
+exactly where it stopped, without decoding what came before.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import mindspore.dataset as ds
+import numpy as np
+from mindspore import Tensor
+
+from src.data.mindrecord import read_metadata
+from src.data.transforms import build_transforms, decode_image, decode_label
+from src.errors import UserError
+from src.schema import DataConfig
+
+LEAST_CHUNK = 20_000  # samples that one MindSpore pipeline is made for; a new one takes a moment to fill
+
+
+class _Samples:
+    """Decoding and transforming inside the pipeline's threads; keeps the first error in plain words."""
+
+    def __init__(self, records: str, transforms, seed: int):
+        self.records, self.transforms, self.seed = records, transforms, seed
+        self.error: UserError | None = None
+
+    def __call__(self, image: np.ndarray, label: np.ndarray, name: np.ndarray, epoch: np.ndarray, index: np.ndarray):
+        """Columns of one record, its epoch and its index -> image fp32 [3, H, W], label int32 [H, W]."""
+        try:
+            random = np.random.default_rng((self.seed, int(epoch), int(index)))
+            return self.transform(image, label, random)
+        except UserError as error:
+            self.error = self.error or UserError(f"{self.records}: sample {name}: {error}")
+            raise
+
+    def transform(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator):
+        pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
+        ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
+        pixels, ids = self.transforms(pixels, ids, random)
+        return pixels, ids.astype(np.int32)
+
+    def explain(self, error: RuntimeError) -> UserError:
+        """Turn what MindSpore raised into the error behind it."""
+        if self.error:
+            return self.error
+        reason = next((line.strip() for line in str(error).splitlines() if "ERROR" in line), str(error).splitlines()[0])
+        return UserError(
+            f"{self.records}: the records cannot be read ({reason}); remove the folder and prepare the data again"
+        )
+
+
+class TrainPipeline:
+    """Endless training batches.
+
+    Args:
+        records: folder of the MindRecord files.
+        split: the split to read.
+        data: transforms, crop size, number of threads.
+        batch_size: images per batch over all workers.
+        seed: of order and augmentation.
+        rank, world_size: this worker and their number; worker r has rows r * B/W to (r + 1) * B/W of a batch.
+
+    Raises:
+        UserError: the batch is larger than the data set or cannot be divided, or samples differ in size.
+    """
+
+    def __init__(self, records, split: str, data: DataConfig, batch_size: int, seed: int, rank=0, world_size=1):
+        self.records, self.split, self.data = str(records), split, data
+        self.count = read_metadata(records).split(split).count
+        if batch_size > self.count:
+            raise UserError(
+                f"train.batch_size: a batch of {batch_size} is larger than the split '{split}' with its {self.count} "
+                "images; lower it"
+            )
+        if batch_size % world_size:
+            raise UserError(f"train.batch_size: {batch_size} cannot be divided among {world_size} workers")
+        self.batch_size, self.seed = batch_size, seed
+        self.local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
+        self.steps_per_epoch = self.count // batch_size
+        self.transforms = build_transforms(data.train_transforms, data, "train_transforms")
+
+    def batches(self, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (image fp32 [B, 3, H, W], label int32 [B, H, W]) without end, from batch ``start_step`` on."""
+        epoch, batch = divmod(start_step, self.steps_per_epoch)
+        epochs = max(1, LEAST_CHUNK // self.count)
+        while True:
+            orders = [self.order(e)[batch if e == epoch else 0 :] for e in range(epoch, epoch + epochs)]
+            numbers = [np.full(order.size, e) for e, order in zip(range(epoch, epoch + epochs), orders, strict=True)]
+            yield from self._read(np.concatenate([order.ravel() for order in orders]), np.concatenate(numbers))
+            epoch, batch = epoch + epochs, 0
+
+    def order(self, epoch: int) -> np.ndarray:
+        """This worker's records of an epoch, int [steps_per_epoch, local batch]; the incomplete batch is left out."""
+        shuffled = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        return shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)[:, self.local]
+
+    def _read(self, indices: np.ndarray, epochs: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        samples = _Samples(self.records, self.transforms, self.seed)
+        threads = _threads(self.data.workers)
+        records = _dataset(self.records, self.split, threads, ds.SubsetSampler(indices.tolist()))
+        numbers = ds.NumpySlicesDataset({"epoch": epochs, "index": indices}, shuffle=False, num_parallel_workers=1)
+        columns = ["image", "label", "name", "epoch", "index"]
+        pipeline = ds.zip((records, numbers)).map(samples, columns, ["image", "label"], num_parallel_workers=threads)
+        local_batch = self.local.stop - self.local.start
+        pipeline = pipeline.batch(local_batch, drop_remainder=True)
+        try:
+            yield from pipeline.create_tuple_iterator(num_epochs=1, do_copy=False)
+        except RuntimeError as error:
+            if "shape" in str(error) and not samples.error:
+                raise UserError(
+                    f"data.train_transforms: the samples differ in size and cannot be batched; add random_crop and pad "
+                    f"(data.crop is {self.data.crop}), or resize"
+                ) from None
+            raise samples.explain(error) from None
+
+
+class EvalPipeline:
+    """Every image of a split once, in the order of the records, with its label at the original size."""
+
+    def __init__(self, records, split: str, data: DataConfig, rank: int = 0, world_size: int = 1):
+        self.records, self.split, self.data = str(records), split, data
+        self.indices = list(range(rank, read_metadata(records).split(split).count, world_size))
+        self.transforms = build_transforms(data.eval_transforms, data, "eval_transforms")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+        """Yield (image fp32 [1, 3, h, w], label int32 [H, W], name)."""
+        samples = _EvalSamples(self.records, self.transforms, seed=0)
+        threads = _threads(self.data.workers)
+        pipeline = _dataset(self.records, self.split, threads, ds.SubsetSampler(self.indices))
+        columns = ["image", "label", "name"]
+        pipeline = pipeline.map(samples, columns, columns, num_parallel_workers=threads)
+        try:
+            for image, label, name in pipeline.create_tuple_iterator(num_epochs=1, output_numpy=True):
+                yield image[None], label, str(name)
+        except RuntimeError as error:
+            raise samples.explain(error) from None
+
+
+class _EvalSamples(_Samples):
+    """Only the image is transformed."""
+
+    def __call__(self, image: np.ndarray, label: np.ndarray, name: np.ndarray):
+        return (*super().__call__(image, label, name, np.int64(0), np.int64(0)), name)
+
+    def transform(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator):
+        pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
+        ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
+        return self.transforms(pixels, None, random)[0], ids.astype(np.int32)
+
+
+def _threads(wanted: int) -> int:
+    """MindSpore refuses more threads than there are cores."""
+    return min(wanted, os.cpu_count() or 1)
+
+
+def _dataset(records: str, split: str, threads: int, sampler) -> ds.MindDataset:
+    files = sorted(str(p) for p in Path(records).glob(f"{split}.mindrecord*") if p.suffix != ".db")
+    columns = ["image", "label", "name"]
+    return ds.MindDataset(files, columns_list=columns, sampler=sampler, num_parallel_workers=threads)

@@ -1,0 +1,216 @@
+"""Transforms of image and label, each a small class; OpenCV, RGB throughout.
+
+A transform takes (image uint8 RGB [H, W, 3], label uint8 [H, W] or None, generator) and returns image and
+label. Labels are only ever resized by nearest neighbour. Without a label (evaluation) the image alone changes.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from src.data.catalog import IGNORE
+from src.errors import UserError
+from src.schema import DataConfig, TransformConfig
+
+# The pipeline has its own threads; OpenCV's would only get in their way.
+cv2.setNumThreads(0)
+
+Pair = tuple[np.ndarray, np.ndarray | None]
+
+
+def decode_image(data: np.ndarray) -> np.ndarray:
+    """Decode image bytes (uint8 [N]) to RGB uint8 [H, W, 3]; orientation tags are ignored, as labels have none."""
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UserError("the image cannot be decoded")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def decode_label(data: np.ndarray) -> np.ndarray:
+    """Decode PNG bytes (uint8 [N]) to train ids, uint8 [H, W]."""
+    label = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if label is None:
+        raise UserError("the label cannot be decoded")
+    return label
+
+
+class RandomScale:
+    """Resize by a ratio drawn uniformly; of the image's own size, or of the size that fits into ``base``."""
+
+    def __init__(self, ratio: Sequence[float] = (0.5, 2.0), base: Sequence[int] | None = None):
+        self.ratio, self.base = ratio, base
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        ratio = random.uniform(*self.ratio)
+        height, width = image.shape[:2]
+        if self.base:
+            short, long = sorted(self.base)
+            ratio *= min(short / min(height, width), long / max(height, width))
+        return resize_pair(image, label, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+
+
+class Resize:
+    """Resize to ``size`` = (H, W), or to the largest size of the image's shape that fits into it."""
+
+    def __init__(self, size: Sequence[int], keep_ratio: bool = False):
+        self.size, self.keep_ratio = tuple(size), keep_ratio
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        size = self.size
+        if self.keep_ratio:
+            ratio = min(side / old for side, old in zip(size, image.shape[:2], strict=True))
+            size = tuple(max(1, round(old * ratio)) for old in image.shape[:2])
+        return resize_pair(image, label, size)
+
+
+class RandomCrop:
+    """Cut (h, w) at a random place; a side that is shorter is kept whole.
+
+    While one class fills more than ``max_class_share`` of the labelled pixels, another place is drawn, up to
+    10 times; the last one is then taken as it is.
+    """
+
+    ATTEMPTS = 10
+
+    def __init__(self, size: Sequence[int], max_class_share: float = 1.0):
+        self.size, self.max_class_share = size, max_class_share
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        for _ in range(self.ATTEMPTS):
+            window = self._window(image.shape, random)
+            if label is None or self.max_class_share >= 1 or self._is_varied(label[window]):
+                break
+        return image[window], None if label is None else label[window]
+
+    def _window(self, shape: Sequence[int], random: np.random.Generator) -> tuple[slice, slice]:
+        slices = []
+        for side, crop in zip(shape, self.size, strict=False):
+            start = int(random.integers(0, max(side - crop, 0) + 1))
+            slices.append(slice(start, start + min(side, crop)))
+        return tuple(slices)
+
+    def _is_varied(self, label: np.ndarray) -> bool:
+        counts = cv2.calcHist([label], [0], None, [256], [0, 256])[:IGNORE]
+        return counts.max() <= self.max_class_share * counts.sum()
+
+
+class RandomFlip:
+    """Mirror left to right with the given probability."""
+
+    def __init__(self, probability: float = 0.5):
+        self.probability = probability
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        if random.random() >= self.probability:
+            return image, label
+        return cv2.flip(image, 1), None if label is None else cv2.flip(label, 1)
+
+
+class PhotometricDistortion:
+    """Brightness, contrast, saturation and hue, each with probability one half (SSD; Liu et al., ECCV 2016).
+
+    Contrast comes before or after saturation and hue, with equal probability. All four act through tables of
+    256 entries, so that the cost does not depend on how many are drawn.
+    """
+
+    def __init__(self, brightness: float = 32, contrast: float = 0.5, saturation: float = 0.5, hue: float = 18):
+        self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        levels = np.arange(256, dtype=np.float32)
+        add = random.uniform(-self.brightness, self.brightness) if random.random() < 0.5 else 0.0
+        factor = random.uniform(1 - self.contrast, 1 + self.contrast) if random.random() < 0.5 else 1.0
+        contrast_first = random.random() < 0.5
+        saturation = random.uniform(1 - self.saturation, 1 + self.saturation) if random.random() < 0.5 else 1.0
+        turn = random.uniform(-self.hue, self.hue) if random.random() < 0.5 else 0.0
+        first = (levels + add).clip(0, 255) * (factor if contrast_first else 1.0)
+        image = cv2.LUT(image, _table(first))
+        if saturation != 1.0 or turn != 0.0:
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # OpenCV stores half degrees, 0..179
+            hues = ((levels + turn / 2) % 180).round() % 180
+            tables = np.stack([hues, (levels * saturation).clip(0, 255).round(), levels], axis=-1).astype(np.uint8)
+            image = cv2.cvtColor(cv2.LUT(hsv, tables[None]), cv2.COLOR_HSV2RGB)
+        if not contrast_first and factor != 1.0:
+            image = cv2.LUT(image, _table(levels * factor))
+        return image, label
+
+
+class Pad:
+    """Fill up to (h, w) at the right and bottom: the image with the mean colour, the label with ``IGNORE``."""
+
+    def __init__(self, size: Sequence[int], mean: Sequence[float]):
+        self.size, self.color = size, tuple(round(value) for value in mean)
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        below, right = (max(0, side - old) for side, old in zip(self.size, image.shape, strict=False))
+        if below or right:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=self.color)
+            if label is not None:
+                label = cv2.copyMakeBorder(label, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE)
+        return image, label
+
+
+class Normalize:
+    """(image - mean) / std as fp32 [3, H, W]; one table of 256 entries per channel does it in one pass."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        levels = np.arange(256, dtype=np.float64)
+        self.tables = [((levels - m) / s).astype(np.float32) for m, s in zip(mean, std, strict=True)]
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        planes = np.empty((3, *image.shape[:2]), np.float32)
+        for channel, table in enumerate(self.tables):
+            cv2.LUT(cv2.extractChannel(image, channel), table, dst=planes[channel])
+        return planes, label
+
+
+class Compose:
+    """Transforms one after the other."""
+
+    def __init__(self, transforms: Sequence):
+        self.transforms = transforms
+
+    def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
+        for transform in self.transforms:
+            image, label = transform(image, label, random)
+        return image, label
+
+
+def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: str) -> Compose:
+    """Build the transforms of ``data.train_transforms`` or ``data.eval_transforms`` in the order given.
+
+    Raises:
+        UserError: ``normalize`` is not the last one (whatever follows would work on numbers instead of colours).
+    """
+    names = [config.name for config in configs]
+    if names.count("normalize") != 1 or names[-1] != "normalize":
+        raise UserError(f"data.{key}: normalize has to come once, as the last transform; found {', '.join(names)}")
+    given = {
+        "random_crop": (RandomCrop, {"size": data.crop}),
+        "pad": (Pad, {"size": data.crop, "mean": data.mean}),
+        "normalize": (Normalize, {"mean": data.mean, "std": data.std}),
+        "random_scale": (RandomScale, {}),
+        "random_flip": (RandomFlip, {}),
+        "photometric_distortion": (PhotometricDistortion, {}),
+        "resize": (Resize, {}),
+    }
+    built = []
+    for config in configs:
+        kind, options = given[config.name]
+        built.append(kind(**options, **config.model_dump(exclude={"name"})))
+    return Compose(built)
+
+
+def resize_pair(image: np.ndarray, label: np.ndarray | None, size: tuple[int, int]) -> Pair:
+    """Resize to (H, W), half-pixel centres: the image bilinearly, the label by nearest neighbour."""
+    if image.shape[:2] != size:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+        if label is not None:
+            # INTER_NEAREST takes the floor of x * ratio, half a pixel off the image; the exact form does not.
+            label = cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return image, label
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    return values.clip(0, 255).round().astype(np.uint8)

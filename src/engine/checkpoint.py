@@ -1,0 +1,167 @@
+"""Checkpoints that appear whole or not at all, carry a checksum, and load only where they fit.
+
+A file is a MindSpore ``.ckpt``: the network's parameters under their own names, in ``last.ckpt`` also those
+of the optimizer and the step under ``train.<name>``, and one string ``__meta__`` with JSON (checksum, step,
+classes, ...). Any MindSpore program can load the network from it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+from src.errors import UserError, listing
+
+META = "__meta__"
+TRAIN = "train."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    path: Path
+    tensors: dict[str, np.ndarray]
+    meta: dict[str, Any]  # empty for a file that another program wrote
+
+
+def save_checkpoint(path: Path, network: nn.Cell, meta: dict[str, Any], state: Iterable[Parameter] = ()) -> None:
+    """Write ``path`` in one step: a reader finds the old file or the new one, never a part.
+
+    Args:
+        meta: values that JSON can hold; a checksum of all tensors is added.
+        state: parameters besides the network's, such as those of the optimizer.
+
+    Raises:
+        UserError: the file cannot be written (folder not writable, disk full); an older file stays as it is.
+    """
+    tensors = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in state}
+    meta = {**meta, "checksum": checksum(tensors)}
+    beside = path.with_name(f".{path.stem}.writing.ckpt")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        entries = [{"name": name, "data": Tensor(values)} for name, values in tensors.items()]
+        ms.save_checkpoint(entries, str(beside), append_dict={META: json.dumps(meta)})
+        _flush(beside)
+        beside.replace(path)
+    except (OSError, RuntimeError) as error:
+        beside.unlink(missing_ok=True)
+        kept = "; the checkpoint before it is intact" if path.exists() else ""
+        raise UserError(f"{path}: cannot be written ({_first_line(error)}){kept}") from None
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint and verify its checksum.
+
+    Raises:
+        UserError: the file is missing, not a checkpoint, truncated, or its contents have changed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint not found: {path}")
+    try:
+        values = ms.load_checkpoint(str(path))
+    except Exception as error:  # the reader raises whatever the damaged bytes lead to
+        raise UserError(
+            f"{path}: not a readable MindSpore checkpoint, or truncated ({path.stat().st_size} bytes; "
+            f"{_first_line(error)}); use another checkpoint"
+        ) from None
+    meta = values.pop(META, None)
+    tensors = {name: value.asnumpy() for name, value in values.items() if isinstance(value, Tensor)}
+    meta = json.loads(meta) if isinstance(meta, str) else {}
+    if meta and meta.get("checksum") != checksum(tensors):
+        raise UserError(f"{path}: the contents do not match their checksum: the file is damaged; use another one")
+    return Checkpoint(path, tensors, meta)
+
+
+def load_network(network: nn.Cell, checkpoint: Checkpoint) -> None:
+    """Copy the network's parameters from ``checkpoint``.
+
+    Raises:
+        UserError: a parameter is missing, unknown or of another shape; nothing is loaded then.
+    """
+    own = {name: values for name, values in checkpoint.tensors.items() if not name.startswith(TRAIN)}
+    _assign(network.get_parameters(), own, checkpoint.path, "is of another model")
+
+
+def load_state(state: Iterable[Parameter], checkpoint: Checkpoint) -> None:
+    """Copy the optimizer's state and the step from a ``last.ckpt``; errors as in `load_network`."""
+    own = {n.removeprefix(TRAIN): v for n, v in checkpoint.tensors.items() if n.startswith(TRAIN)}
+    _assign(state, own, checkpoint.path, "holds another training state")
+
+
+def load_backbone(backbone: nn.Cell, path: str | Path, least: float = 0.95) -> str:
+    """Start a backbone from a ``.ckpt`` of its own or of a whole network; return a line about what was loaded.
+
+    Raises:
+        UserError: less than the share ``least`` of the backbone's parameters is covered, or a shape differs.
+    """
+    checkpoint = load_checkpoint(path)
+    own = {name: v for name, v in checkpoint.tensors.items() if not name.startswith((TRAIN, "decoder."))}
+    own = {name.removeprefix("backbone."): values for name, values in own.items()}
+    wanted = {p.name.removeprefix("backbone."): p for p in backbone.get_parameters()}
+    covered = {name: p for name, p in wanted.items() if name in own}
+    if len(covered) < least * len(wanted):
+        missing = [name for name in wanted if name not in own]
+        raise UserError(
+            f"model.backbone.weights: {path} covers {len(covered)} of {len(wanted)} parameters of the backbone; "
+            f"is it of another architecture? Missing:\n{listing(missing, limit=10)}"
+        )
+    unused = len(own.keys() - wanted.keys())
+    _assign(
+        covered.values(),
+        {p.name: own[name] for name, p in covered.items()},
+        checkpoint.path,
+        "is of another model",
+    )
+    return f"{path}: loaded {len(covered)}, missing {len(wanted) - len(covered)}, unused {unused} parameters"
+
+
+def checksum(tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, shapes, types and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        values = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}|{values.dtype}|{values.shape}|".encode())
+        digest.update(values.data)
+    return digest.hexdigest()
+
+
+def _assign(parameters: Iterable[Parameter], values: dict[str, np.ndarray], path: Path, what: str) -> None:
+    wanted = {parameter.name: parameter for parameter in parameters}
+    problems = [f"missing: {name} {tuple(wanted[name].shape)}" for name in wanted if name not in values]
+    problems += [f"not in the model: {name} {value.shape}" for name, value in values.items() if name not in wanted]
+    problems += [
+        f"shape: {name} is {values[name].shape}, expected {tuple(parameter.shape)}"
+        for name, parameter in wanted.items()
+        if name in values and tuple(parameter.shape) != values[name].shape
+    ]
+    if problems:
+        raise UserError(
+            f"{path}: {what} than the config describes ({len(problems)} of {len(wanted)} parameters differ):\n"
+            + listing(problems, limit=5)
+        )
+    for name, parameter in wanted.items():
+        parameter.set_data(Tensor(values[name], parameter.dtype))
+
+
+def _flush(path: Path) -> None:
+    """Have the bytes on the disk before the rename, so that a power cut cannot leave an empty file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,129 @@
+"""A training run's folder: resolved config, metrics.jsonl, TensorBoard events, checkpoints, curves."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from src.config import dump_config, load_config
+from src.errors import UserError
+from src.files import write_text
+from src.schema import Config
+
+# What may differ when a run is resumed: none of it changes the training so far.
+FREE_TO_CHANGE = (
+    "data.root", "data.workers", "data.val_split", "data.eval_transforms", "eval", "device",
+    "train.iterations", "train.eval_every", "train.checkpoint_every", "train.log_every", "train.max_bad_steps",
+)  # fmt: skip
+
+
+class RunFolder:
+    """Paths and files of one run. Nothing is created before `open`."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.curves = self.path / "curves.png"
+        self._metrics = None
+        self._tensorboard = None
+
+    def resume_from(self, resume: str, config: Config) -> Path | None:
+        """Return the checkpoint to continue from, or None to start anew.
+
+        Args:
+            resume: ``auto`` (continue if the folder holds a run), ``never``, or a checkpoint's path.
+
+        Raises:
+            UserError: ``never`` on a folder that holds a run, or other settings than that run's.
+        """
+        if resume not in ("auto", "never"):
+            return Path(resume)
+        if not self.last.is_file():
+            return None
+        if resume == "never":
+            raise UserError(f"{self.path} already holds a run; choose another --output, or remove that folder")
+        self._check_same_experiment(config)
+        return self.last
+
+    def open(self, config: Config, step: int) -> None:
+        """Create the folder, save the resolved config, and drop what was logged after ``step``.
+
+        A run that was killed may have logged steps that its last checkpoint does not know; they are done
+        again and would otherwise appear twice.
+        """
+        from tensorboardX import SummaryWriter
+
+        try:
+            self.last.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.config_file, dump_config(config))
+            kept = [line for line in self.read_metrics() if line["step"] <= step] if step else []
+            write_text(self.metrics_file, "".join(json.dumps(line) + "\n" for line in kept))
+            self._metrics = self.metrics_file.open("a", encoding="utf-8")
+            self._tensorboard = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+        except OSError as error:
+            raise UserError(f"--output {self.path}: cannot be written ({error.strerror or error})") from None
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl and its numbers to TensorBoard. NaN is written as null."""
+        clean = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in values.items()
+        }
+        try:
+            self._metrics.write(json.dumps(clean) + "\n")
+            self._metrics.flush()
+        except OSError as error:
+            raise UserError(f"{self.metrics_file}: cannot be written ({error.strerror})") from None
+        group = values.get("split", "train")
+        for key, value in clean.items():
+            if isinstance(value, (int, float)) and key not in ("step", "epoch"):
+                self._tensorboard.add_scalar(f"{group}/{key}", value, values["step"])
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._metrics:
+            self._metrics.close()
+            self._tensorboard.close()
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All whole lines of metrics.jsonl; a last line that was cut off by a kill is left out."""
+        if not self.metrics_file.is_file():
+            return []
+        lines = []
+        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return lines
+
+    def _check_same_experiment(self, config: Config) -> None:
+        """Refuse to resume with a config that would have trained something else.
+
+        Raises:
+            UserError: names the keys with the old and the new value.
+        """
+        old, new = (_flatten(c.model_dump()) for c in (load_config(self.config_file), config))
+        changed = [
+            f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and not any(f"{key}.".startswith(f"{f}.") for f in FREE_TO_CHANGE)
+        ]
+        if changed:
+            raise UserError(
+                f"{self.path} holds a run with other settings, which cannot be resumed:\n  "
+                + "\n  ".join(changed)
+                + "\nuse the settings it was started with, or another --output"
+            )
+
+
+def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat

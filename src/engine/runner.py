@@ -1,0 +1,121 @@
+"""Runners: one way to run a network, whether it comes from a checkpoint or from an exported file.
+
+A runner is any function from a normalised image, fp32 [1, 3, h, w], to logits, fp32 [1, K, h, w].
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.engine.checkpoint import load_checkpoint, load_network
+from src.errors import UserError
+from src.models import build_model
+from src.schema import Config
+
+Runner = Callable[[np.ndarray], np.ndarray]
+
+
+def open_runner(config: Config, path: Path, classes: list[str], fixed_size: bool) -> Runner:
+    """Return the runner of a ``.ckpt`` (through the config's model) or of an exported ``.mindir``.
+
+    Args:
+        classes: the class names of the data that will be run.
+        fixed_size: see `network_runner`.
+
+    Raises:
+        UserError: the file cannot be read, is of another model, or was trained on other classes.
+    """
+    if path.suffix == ".mindir":
+        return _checked(mindir_runner(path), path, len(classes))
+    checkpoint = load_checkpoint(path)
+    trained = checkpoint.meta.get("classes", classes)
+    if list(trained) != list(classes):
+        raise UserError(
+            f"{path}: was trained on {len(trained)} classes ({', '.join(trained[:4])}, ...), "
+            f"the data has {len(classes)} ({', '.join(classes[:4])}, ...); use the config it was trained with"
+        )
+    network = build_model(config.model, len(classes))
+    load_network(network, checkpoint)
+    return network_runner(network, fixed_size)
+
+
+def _checked(runner: Runner, path: Path, num_classes: int) -> Runner:
+    def run(image: np.ndarray) -> np.ndarray:
+        logits = runner(image)
+        if logits.shape[1] != num_classes:
+            raise UserError(f"{path}: predicts {logits.shape[1]} classes, the data has {num_classes}")
+        return logits
+
+    return run
+
+
+def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
+    """Run a network in evaluation mode.
+
+    Args:
+        fixed_size: all images have one size; otherwise the network is compiled once for any size instead
+            of anew for each, with the slower operators that this takes.
+    """
+    cell = _Evaluation(network)
+    if not fixed_size:
+        cell.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+
+    def run(image: np.ndarray) -> np.ndarray:
+        network.set_train(False)
+        return cell(Tensor(image)).asnumpy()
+
+    return run
+
+
+class _Evaluation(nn.Cell):
+    """A network in a cell of its own, so that ``set_inputs`` does not reach the training graph."""
+
+    def __init__(self, network: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, image):
+        """image [B, 3, H, W] -> logits [B, K, H, W]."""
+        return self.network(image)
+
+
+def mindir_runner(path: Path) -> Runner:
+    """Run an exported MINDIR, whose size and batch are fixed; a batch is filled with copies of the image.
+
+    Raises:
+        UserError: the file is missing or not a MINDIR of one image input.
+    """
+    if not path.is_file():
+        raise UserError(f"checkpoint not found: {path}")
+    try:
+        shape = mindir_input_shape(path)
+        cell = nn.GraphCell(ms.load(str(path)))
+    except Exception as error:  # the reader raises whatever the damaged bytes lead to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path}: not a readable MINDIR ({reason}); export it again") from None
+
+    def run(image: np.ndarray) -> np.ndarray:
+        if image.shape[2:] != shape[2:]:
+            raise UserError(
+                f"{path} takes images of {shape[2]}x{shape[3]}, found {image.shape[2]}x{image.shape[3]}; "
+                f"export it with --size {image.shape[2]} {image.shape[3]}, or evaluate with "
+                f"--set eval.mode=slide --set eval.crop=[{shape[2]},{shape[3]}] and an eval.stride"
+            )
+        batch = np.repeat(image, shape[0], axis=0)
+        return cell(Tensor(batch)).asnumpy()[:1]
+
+    return run
+
+
+def mindir_input_shape(path: Path) -> tuple[int, int, int, int]:
+    """Read the shape of a MINDIR's only input without loading its graph."""
+    from mindspore.train.mind_ir_pb2 import ModelProto
+
+    model = ModelProto()
+    model.ParseFromString(path.read_bytes())
+    (image,) = model.graph.input
+    batch, channels, height, width = image.tensor[0].dims
+    return batch, channels, height, width

@@ -1,0 +1,26 @@
+"""Files that appear whole or not at all, and output folders that are checked before any long work."""
+
+import os
+from pathlib import Path
+
+from src.errors import UserError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader finds the old file or the new one, never a part of it."""
+    beside = path.with_name(f".{path.name}.writing")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Check that the output folder ``path`` can be made and written to; nothing is made yet.
+
+    Raises:
+        UserError: a part of the path is a file, or the nearest existing folder is not writable.
+    """
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        raise UserError(f"--output {path}: {existing} is a file, not a folder; choose another --output")
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"--output {path}: {existing} is not writable; choose another --output")

@@ -1,0 +1,160 @@
+"""Measure one part of the work: median seconds after warm-up, images per second, peak memory.
+
+    python -m src.tools.benchmark train-step --config config/fpn_resnet18_camvid.yaml
+    python -m src.tools.benchmark eval --config config/fpn_resnet18_camvid.yaml --size 360 480
+    python -m src.tools.benchmark data --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
+
+``train-step`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
+Run nothing else on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from src.config import load_config
+from src.errors import UserError, run_command
+from src.files import write_text
+from src.schema import Config
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Measure a training step, an evaluation step or the data path.")
+    parser.add_argument("part", choices=["train-step", "eval", "data"])
+    parser.add_argument("--config", required=True, metavar="FILE")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured steps (default: 20)")
+    parser.add_argument("--warmup", type=int, default=3, metavar="N", help="steps before them (default: 3)")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of eval (default: data.crop)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    return parser.parse_args()
+
+
+def measure(step: Callable[[], object], images: int, warmup: int, steps: int) -> dict[str, float]:
+    """Time ``step``; the first call, which compiles, is reported on its own."""
+    from src import device
+
+    start = time.perf_counter()
+    step()
+    first = time.perf_counter() - start
+    device.pin_threads()
+    for _ in range(warmup):
+        step()
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds)
+    return {
+        "first_seconds": round(first, 3),
+        "median_seconds": round(median, 4),
+        "slowest_seconds": round(max(seconds), 4),
+        "images_per_second": round(images / median, 2),
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "steps": steps,
+        "warmup": warmup,
+    }
+
+
+def train_step(config: Config) -> tuple[Callable[[], object], int]:
+    """Whole compiled update (forward, loss, gradient, clip, optimizer) on random images of ``data.crop``."""
+    from mindspore import Tensor
+
+    from src.data.catalog import IGNORE
+    from src.engine.optimizer import build_optimizer
+    from src.engine.schedule import learning_rates
+    from src.engine.train_step import TrainStep
+    from src.losses import build_criterion
+    from src.models import build_model
+
+    classes = _num_classes(config)
+    network = build_model(config.model, classes).set_train()
+    optimizer = build_optimizer(config.optimizer, list(network.trainable_params()))
+    rates = learning_rates(config.schedule, config.optimizer.lr, config.train.iterations)
+    step = TrainStep(network, build_criterion(config, classes, IGNORE), optimizer, rates, config.train.clip_norm)
+    random = np.random.default_rng(0)
+    shape = (config.train.batch_size, *config.data.crop)
+    image = Tensor(random.standard_normal((shape[0], 3, *shape[1:]), dtype=np.float32))
+    label = Tensor(random.integers(0, classes, shape).astype(np.int32))
+    return lambda: step(image, label, True).asnumpy(), config.train.batch_size
+
+
+def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], int]:
+    """One image through the network and the evaluation protocol to a class map."""
+    from src.engine.inference import predict
+    from src.engine.runner import network_runner
+    from src.models import build_model
+
+    runner = network_runner(build_model(config.model, _num_classes(config)))
+    image = np.random.default_rng(0).standard_normal((1, 3, *size), dtype=np.float32)
+    return lambda: predict(runner, image, config.eval, tuple(size)), 1
+
+
+def data_batch(config: Config) -> tuple[Callable[[], object], int]:
+    """Ten training batches from the records: decode, augment, batch (single ones come in bursts)."""
+    from src.data.mindrecord import ensure_records
+    from src.data.pipeline import TrainPipeline
+
+    ensure_records(config.data)
+    data, train = config.data, config.train
+    batches = TrainPipeline(data.records, data.train_split, data, train.batch_size, train.seed).batches(0)
+    return lambda: [next(batches) for _ in range(10)], 10 * train.batch_size
+
+
+def _num_classes(config: Config) -> int:
+    from src.data.catalog import load_dataset_info
+    from src.data.mindrecord import read_metadata
+
+    data = config.data
+    if Path(data.records).is_dir():
+        return len(read_metadata(data.records).classes)
+    return len(load_dataset_info(data.name, data.root, data.classes).classes)
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = parse_arguments()
+    config = load_config(arguments.config, arguments.set)
+    if arguments.steps < 1 or arguments.warmup < 0:
+        raise UserError("--steps has to be at least 1 and --warmup at least 0")
+
+    from src import device
+
+    target = device.setup(config.device.target, config.device.mode)
+    size = arguments.size or config.data.crop
+    if arguments.part == "train-step":
+        step, images = train_step(config)
+        what = f"batch {images} at {'x'.join(map(str, config.data.crop))}"
+    elif arguments.part == "eval":
+        step, images = eval_step(config, size)
+        what = f"batch 1 at {'x'.join(map(str, size))}"
+    else:
+        step, images = data_batch(config)
+        what = f"{images} images at {'x'.join(map(str, config.data.crop))}, {config.data.workers} threads"
+    figures = measure(step, images, arguments.warmup, arguments.steps)
+    machine = f"{target}, {len(os.sched_getaffinity(0))} cores"
+    print(f"{arguments.part}: {arguments.config}, {what}, {machine}")
+    for name, value in figures.items():
+        print(f"  {name:<18} {value:g}")
+    if arguments.json:
+        record = {
+            "part": arguments.part,
+            "config": arguments.config,
+            "input": what,
+            "machine": machine,
+            **figures,
+        }
+        write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

