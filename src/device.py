@@ -40,10 +40,9 @@ def pin_threads() -> None:
     if not tasks.is_dir():
         return
     cores = sorted(os.sched_getaffinity(0))
-    for prefix in ("ActorThread", "KernelThread"):
-        workers = [task for task in sorted(tasks.iterdir()) if _name(task).startswith(prefix)]
-        for index, task in enumerate(workers):
-            os.sched_setaffinity(int(task.name), {cores[index % len(cores)]})
+    workers = [task for task in sorted(tasks.iterdir()) if _name(task).startswith(("ActorThread", "KernelThread"))]
+    for index, task in enumerate(workers):
+        os.sched_setaffinity(int(task.name), {cores[index % len(cores)]})
 
 
 def _name(task: Path) -> str:

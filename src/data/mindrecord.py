@@ -223,9 +223,9 @@ def read_metadata(records: str | Path) -> Metadata:
         splits = {name: Split(**split) for name, split in values.pop("splits").items()}
         metadata = Metadata(**values, splits=splits)
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is damaged{_again(records)}") from None
+        raise UserError(f"{path} is damaged{again(records)}") from None
     if metadata.schema_version != SCHEMA_VERSION:
-        raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{_again(records)}")
+        raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
     return metadata
 
 
@@ -241,18 +241,19 @@ def check_records(records: str | Path) -> None:
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder / 'manifest.json'} is missing or damaged{_again(records)}") from None
+        raise UserError(f"{folder / 'manifest.json'} is missing or damaged{again(records)}") from None
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
-            raise UserError(f"{path} is missing{_again(records)}")
+            raise UserError(f"{path} is missing{again(records)}")
         if path.stat().st_size != expected["bytes"]:
-            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{_again(records)}")
+            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{again(records)}")
         if _sha256(path) != expected["sha256"]:
-            raise UserError(f"{path} does not match its checksum: it is damaged{_again(records)}")
+            raise UserError(f"{path} does not match its checksum: it is damaged{again(records)}")
 
 
-def _again(records: str | Path) -> str:
+def again(records: str | Path) -> str:
+    """The mend for damaged records."""
     return f"; remove the folder {records} and prepare the data again"
 
 

@@ -13,12 +13,10 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
 
-from src.data.mindrecord import read_metadata
+from src.data.mindrecord import again, read_metadata
 from src.data.transforms import build_transforms, decode_image, decode_label
 from src.errors import UserError
 from src.schema import DataConfig
-
-LEAST_CHUNK = 20_000  # samples that one MindSpore pipeline is made for; a new one takes a moment to fill
 
 
 class _Samples:
@@ -48,9 +46,7 @@ class _Samples:
         if self.error:
             return self.error
         reason = next((line.strip() for line in str(error).splitlines() if "ERROR" in line), str(error).splitlines()[0])
-        return UserError(
-            f"{self.records}: the records cannot be read ({reason}); remove the folder and prepare the data again"
-        )
+        return UserError(f"{self.records}: the records cannot be read ({reason}){again(self.records)}")
 
 
 class TrainPipeline:
@@ -85,35 +81,43 @@ class TrainPipeline:
 
     def batches(self, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (image fp32 [B, 3, H, W], label int32 [B, H, W]) without end, from batch ``start_step`` on."""
-        epoch, batch = divmod(start_step, self.steps_per_epoch)
-        epochs = max(1, LEAST_CHUNK // self.count)
+        epoch, first = divmod(start_step, self.steps_per_epoch)
+        current = self._open(epoch, first)
         while True:
-            orders = [self.order(e)[batch if e == epoch else 0 :] for e in range(epoch, epoch + epochs)]
-            numbers = [np.full(order.size, e) for e, order in zip(range(epoch, epoch + epochs), orders, strict=True)]
-            yield from self._read(np.concatenate([order.ravel() for order in orders]), np.concatenate(numbers))
-            epoch, batch = epoch + epochs, 0
+            for batch in range(first, self.steps_per_epoch):
+                if batch == self.steps_per_epoch - 1:
+                    following = self._open(epoch + 1)  # it fills its queue while the last batch is worked on
+                yield self._next(*current)
+            current, epoch, first = following, epoch + 1, 0
 
     def order(self, epoch: int) -> np.ndarray:
         """This worker's records of an epoch, int [steps_per_epoch, local batch]; the incomplete batch is left out."""
         shuffled = np.random.default_rng((self.seed, epoch)).permutation(self.count)
         return shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)[:, self.local]
 
-    def _read(self, indices: np.ndarray, epochs: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+    def _open(self, epoch: int, first: int = 0) -> tuple[Iterator, "_Samples"]:
+        """Start reading an epoch at batch ``first``. MindSpore takes at most one index per record at a time."""
+        indices = self.order(epoch)[first:].ravel()
         samples = _Samples(self.records, self.transforms, self.seed)
         threads = _threads(self.data.workers)
         records = _dataset(self.records, self.split, threads, ds.SubsetSampler(indices.tolist()))
-        numbers = ds.NumpySlicesDataset({"epoch": epochs, "index": indices}, shuffle=False, num_parallel_workers=1)
+        numbers = {"epoch": np.full(len(indices), epoch), "index": indices}
+        numbers = ds.NumpySlicesDataset(numbers, shuffle=False, num_parallel_workers=1)
         columns = ["image", "label", "name", "epoch", "index"]
         pipeline = ds.zip((records, numbers)).map(samples, columns, ["image", "label"], num_parallel_workers=threads)
-        local_batch = self.local.stop - self.local.start
-        pipeline = pipeline.batch(local_batch, drop_remainder=True)
+        pipeline = pipeline.batch(self.local.stop - self.local.start)
+        return pipeline.create_tuple_iterator(num_epochs=1, do_copy=False), samples
+
+    def _next(self, iterator: Iterator, samples: "_Samples") -> tuple[Tensor, Tensor]:
         try:
-            yield from pipeline.create_tuple_iterator(num_epochs=1, do_copy=False)
+            return tuple(next(iterator))
+        except StopIteration:
+            raise UserError(f"{self.records}: fewer records than metadata.json says{again(self.records)}") from None
         except RuntimeError as error:
             if "shape" in str(error) and not samples.error:
                 raise UserError(
-                    f"data.train_transforms: the samples differ in size and cannot be batched; add random_crop and pad "
-                    f"(data.crop is {self.data.crop}), or resize"
+                    f"data.train_transforms: the samples differ in size and cannot be batched; add random_crop and "
+                    f"pad (data.crop is {self.data.crop}), or resize"
                 ) from None
             raise samples.explain(error) from None
 

@@ -11,22 +11,24 @@ import numpy as np
 from src.data.catalog import IGNORE, SHAPES
 
 SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
-MOST_OVERLAP = 0.2  # share of a shape that others may hide
+MOST_OVERLAP = 0.1  # share of a shape that another may hide
+LEAST_CONTRAST = 90  # distance in RGB between the mean colours of a shape and the background
 
 
 def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Draw one scene: image RGB uint8 [H, W, 3], label uint8 [H, W] of train ids and ``IGNORE``."""
     random = np.random.default_rng([seed, *split.encode(), index])
     height, width = size
-    image = _texture(random, height, width)
+    image, color = _texture(random, height, width)
     label = np.zeros((height, width), np.uint8)
     visible: list[np.ndarray] = []
-    for _ in range(random.integers(4, 8)):
+    for _ in range(random.integers(3, 6)):
         class_id = int(random.integers(1, len(SHAPES.classes)))
         cover = _place(random, SHAPES.classes[class_id], height, width, visible)
         if cover is None:
             continue
-        image = image + cover[..., None] * (_texture(random, height, width) - image)
+        surface, _ = _texture(random, height, width, unlike=color)
+        image = image + cover[..., None] * (surface - image)
         inside = cover > 0.5
         label[inside] = class_id
         visible.append(inside)
@@ -49,10 +51,10 @@ def _place(random, name: str, height: int, width: int, visible: list[np.ndarray]
 def _draw(random, name: str, height: int, width: int) -> np.ndarray:
     side = min(height, width)
     canvas = np.zeros((height * SCALE, width * SCALE), np.uint8)
-    radius = random.uniform(0.10, 0.22) * side * SCALE
+    radius = random.uniform(0.13, 0.25) * side * SCALE
     center = np.array([random.uniform(0.1, 0.9) * width, random.uniform(0.1, 0.9) * height]) * SCALE
     turn = random.uniform(0, 2 * np.pi)
-    thin = max(3, round(random.uniform(0.025, 0.04) * side)) * SCALE
+    thin = max(3, round(random.uniform(0.04, 0.06) * side)) * SCALE
     point = tuple(int(v) for v in center)
     if name == "disc":
         cv2.circle(canvas, point, int(radius), 255, -1)
@@ -78,10 +80,15 @@ def _polygon(center: np.ndarray, radius: float, turn: float, corners: int) -> np
     return (center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.int32)
 
 
-def _texture(random, height: int, width: int) -> np.ndarray:
-    """A plane of two random colours [H, W, 3], mixed by stripes, checks, blotches or a slow gradient."""
-    first = random.uniform(20, 235, 3)
-    second = (first + random.uniform(-70, 70, 3)).clip(0, 255)
+def _texture(random, height: int, width: int, unlike: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A plane of two random colours [H, W, 3], mixed by stripes, checks, blotches or a slow gradient.
+
+    Also returns its mean colour, which is at least ``LEAST_CONTRAST`` away from the colour ``unlike``.
+    """
+    color = random.uniform(30, 225, 3)
+    while unlike is not None and np.linalg.norm(color - unlike) < LEAST_CONTRAST:
+        color = random.uniform(30, 225, 3)
+    change = random.uniform(-30, 30, 3)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     turn, period = random.uniform(0, np.pi), random.uniform(4, 14)
     along = rows * np.sin(turn) + columns * np.cos(turn)
@@ -95,7 +102,7 @@ def _texture(random, height: int, width: int) -> np.ndarray:
         mix = _smooth_noise(random, height, width, 8)
     else:
         mix = (along - along.min()) / max(np.ptp(along), 1)
-    return (first + mix[..., None] * (second - first)).astype(np.float32)
+    return (color + (2 * mix[..., None] - 1) * change).astype(np.float32), color
 
 
 def _light(random, height: int, width: int) -> np.ndarray:
