@@ -1,0 +1,118 @@
+"""Data sets as data, and the label map of a user's own set."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from src.data.catalog import IGNORE, load_dataset_info
+from src.data.folders import list_samples, list_splits
+from src.errors import UserError
+from tests.data.conftest import write_pair
+
+TABLE = Path(__file__).parents[3] / "shared" / "datasets" / "camvid.csv"
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="the table of classes is not here")
+def test_camvid_agrees_with_the_table():
+    rows = list(csv.DictReader(TABLE.open()))
+    info = load_dataset_info("camvid")
+    assert list(info.classes) == [row["name"] for row in rows]
+    assert list(info.colors) == [(int(row["r"]), int(row["g"]), int(row["b"])) for row in rows]
+    assert {int(row["raw_id"]): int(row["train_id"]) for row in rows}.items() <= info.label_map.items()
+
+
+@pytest.mark.parametrize("name", ["camvid", "shapes"])
+def test_each_class_has_one_colour_and_a_raw_value(name):
+    info = load_dataset_info(name)
+    assert len(info.classes) == len(set(info.classes)) == len(info.colors) == len(set(info.colors))
+    assert set(info.label_map.values()) == {*range(len(info.classes)), IGNORE}
+
+
+@pytest.mark.parametrize(
+    "layout", [("images/val", "annotations/val"), ("val", "valannot"), ("CamVid/val", "CamVid/valannot")]
+)
+def test_both_layouts_of_camvid_are_found(tmp_path, layout):
+    for name in ("b", "a"):
+        write_pair(tmp_path, "val", name, suffix=".png", layout=layout)
+    info = load_dataset_info("camvid")
+    assert [sample.name for sample in list_samples(info, tmp_path, "val")] == ["a", "b"]
+    assert list_splits(info, tmp_path) == ["val"]
+
+
+def test_names_alone_are_the_raw_values(tmp_path):
+    (tmp_path / "classes.yaml").write_text("classes: [road, car]\n")
+    info = load_dataset_info("folder", tmp_path)
+    assert info.classes == ("road", "car")
+    assert info.label_map == {0: 0, 1: 1, 255: IGNORE}
+    assert info.colors[0] != info.colors[1]
+
+
+def test_raw_values_colours_and_ignored_values(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "classes:\n  - {name: road, raw: [7, 8], color: [1, 2, 3]}\n  - {name: car, raw: 26}\nignore: [0, 255]\n"
+    )
+    info = load_dataset_info("folder", classes_file=path)
+    assert info.label_map == {7: 0, 8: 0, 26: 1, 0: IGNORE, 255: IGNORE}
+    assert info.colors[0] == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "piece"),
+    [
+        ("classes: [a]", "2 to 255 classes"),
+        ("clases: [a, b]", "did you mean 'classes'"),
+        ("classes: [a, a]", "'a' is given twice"),
+        ("classes: [{name: a, raw: 3}, {name: b, raw: 3}]", "raw value 3 is given to a and to b"),
+        ("classes: [{name: a, rav: 3}, b]", "did you mean 'raw'"),
+        ("classes: [{raw: 3}, b]", "classes[0]: expected a name"),
+        ("classes: [{name: a, color: [1, 2]}, b]", "color: expected"),
+        ("classes: [{name: a, raw: x}, b]", "raw: expected label values"),
+        ("classes: [a, b]\nignore: [1]", "raw value 1 is also that of class b"),
+        ("classes: [a, b]\nignore: [x]", "ignore: expected raw label values"),
+        ("- a", "expected keys classes"),
+        ("classes: [", "not a YAML file"),
+    ],
+)
+def test_mistakes_in_the_classes_file_are_named(tmp_path, text, piece):
+    path = tmp_path / "classes.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_dataset_info("folder", tmp_path)
+    assert str(path) in str(caught.value)
+    assert piece in str(caught.value)
+
+
+def test_missing_classes_file_shows_how_to_write_one(tmp_path):
+    with pytest.raises(UserError, match=r"classes: \[background, road, car\]"):
+        load_dataset_info("folder", tmp_path)
+
+
+def test_unknown_data_set_suggests_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'camvid'"):
+        load_dataset_info("camvit")
+
+
+def test_missing_root_split_and_partner(raw):
+    info = load_dataset_info("folder", raw)
+    with pytest.raises(UserError, match="data.root is missing"):
+        list_samples(info, None, "train")
+    with pytest.raises(UserError, match="no such folder"):
+        list_samples(info, raw / "nowhere", "train")
+    with pytest.raises(UserError, match="no split 'test'.*splits there are train, val"):
+        list_samples(info, raw, "test")
+    (raw / "annotations/train/t3.png").unlink()
+    (raw / "images/train/t5.jpg").unlink()
+    with pytest.raises(UserError) as caught:
+        list_samples(info, raw, "train")
+    assert "2 files" in str(caught.value)
+    assert "t3.jpg: no label" in str(caught.value)
+    assert "t5.png: no image" in str(caught.value)
+
+
+def test_empty_split(raw):
+    for path in [*(raw / "images/val").iterdir(), *(raw / "annotations/val").iterdir()]:
+        path.unlink()
+    with pytest.raises(UserError, match="split 'val' is empty"):
+        list_samples(load_dataset_info("folder", raw), raw, "val")
