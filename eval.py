@@ -29,27 +29,24 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     output = arguments.output or Path("runs") / Path(arguments.config).stem / "eval"
 
+    from src import device
     from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
-
-    from src import device
     from src.engine.evaluator import Pictures, evaluate
-    from src.engine.runner import open_runner
+    from src.engine.runner import open_model
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
     metadata = ensure_records(config.data)
     split = config.data.val_split
-    runner = open_runner(
-        config, arguments.checkpoint, metadata.classes, fixed_size=metadata.split(split).size is not None
-    )
+    model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
     samples = EvalPipeline(config.data.records, split, config.data)
     output.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(
         output, metadata.classes, metadata.colors, config.data.mean, config.data.std,
         arguments.save_predictions, arguments.sheet,
     )  # fmt: skip
-    result = evaluate(runner, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
+    result = evaluate(model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
     print(result.table())
     result.write(output / "eval.json")
     for path in [output / "eval.json", *pictures.finish()]:

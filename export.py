@@ -56,6 +56,7 @@ def main() -> None:
             "normalise": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
             "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
             "classes": classes,
+            "colors": checkpoint.meta["colors"],
             "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
         },
     )

@@ -35,10 +35,10 @@ def main() -> None:
         return
 
     import mindspore as ms
-    from src.data.catalog import IGNORE
-    from src.data.mindrecord import ensure_records
 
     from src import device
+    from src.data.catalog import IGNORE
+    from src.data.mindrecord import ensure_records
     from src.engine.checkpoint import load_backbone
     from src.engine.run_folder import RunFolder
     from src.engine.trainer import Trainer

@@ -1,6 +1,8 @@
 """Choice and set-up of the back end: device, execution mode, threads."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import mindspore as ms
@@ -28,6 +30,16 @@ def setup(target: str = "auto", mode: str = "graph") -> str:
     ms.set_device(chosen)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     return chosen
+
+
+def keep_signal_handlers() -> None:
+    """Give Ctrl-C and SIGTERM back to Python: MindSpore takes them over whenever it compiles a graph.
+
+    Its own handler ends the process at once, without saving. Call this after anything that may have compiled.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.getsignal(number))
 
 
 def pin_threads() -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Size = Annotated[list[int], Field(min_length=2, max_length=2)]  # [height, width] in pixels
 Triple = Annotated[list[float], Field(min_length=3, max_length=3)]  # one value per channel, RGB
 Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]  # of what is dropped
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -123,13 +124,44 @@ class DataConfig(Section):
 
 
 # --------------------------------------------------------------------------------------------------- model
-class ResNetConfig(Section):
+class BackboneSection(Section):
+    """Keys that all backbones share."""
+
+    weights: str | None = None  # file to start from
+
+
+class ResNetConfig(BackboneSection):
     """ResNet pyramid (He et al., CVPR 2016)."""
 
-    name: Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+    name: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
     output_stride: Literal[8, 16, 32] = 32  # stride of the deepest stage; below 32 by dilation
     deep_stem: bool = False  # three 3x3 convolutions instead of one 7x7 (ResNet-C)
-    weights: str | None = None  # .ckpt to start from
+    norm_eval: bool = False  # batch norms keep their running statistics in training
+    frozen_stages: Annotated[int, Field(ge=-1, le=4)] = -1  # not trained: 0 the stem, 1..4 so many stages as well
+
+
+class SwinConfig(BackboneSection):
+    """Swin Transformer pyramid (Liu et al., ICCV 2021)."""
+
+    name: Literal["swin_tiny", "swin_small", "swin_base", "swin_large"]
+    window: Annotated[int, Field(ge=2)] = 7  # tokens a side; 7 or 12 in published weights
+    drop_path: Rate = 0.2  # of the last block; recipes: 0.2 tiny, 0.3 the others
+    pad_before_shift: bool = True  # false: as timm, where a stage does not divide into windows
+    shift_single_window: bool = False  # true: as mmsegmentation, where one window covers a stage
+
+
+class MixTransformerConfig(BackboneSection):
+    """Mix Transformer pyramid, the encoder of SegFormer (Xie et al., NeurIPS 2021)."""
+
+    name: Literal["mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
+    drop_path: Rate = 0.1  # of the last block
+
+
+class EfficientNetLiteConfig(BackboneSection):
+    """EfficientNet-Lite pyramid (Tan and Le, ICML 2019)."""
+
+    name: Literal["efficientnet_lite0"]
+    drop_path: Rate = 0.0  # of the last block
 
 
 class FPNConfig(Section):
@@ -149,7 +181,9 @@ class FCNConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-BackboneConfig = ResNetConfig
+BackboneConfig = Annotated[
+    ResNetConfig | SwinConfig | MixTransformerConfig | EfficientNetLiteConfig, Field(discriminator="name")
+]
 DecoderConfig = Annotated[FPNConfig | FCNConfig, Field(discriminator="name")]
 
 

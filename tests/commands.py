@@ -44,5 +44,3 @@ def read_until(process: subprocess.Popen, text: str) -> str:
         if text in line:
             return "".join(lines)
     pytest.fail(f"'{text}' never appeared; the program ended with {process.wait()}:\n{''.join(lines)}")
-
-

@@ -5,10 +5,10 @@ import signal
 
 import numpy as np
 import pytest
-from tests.commands import read_until, run_inside, start
 
 from src.config import load_config
 from src.engine.checkpoint import load_checkpoint
+from tests.commands import read_until, run_inside, start
 
 
 def metrics(folder):

@@ -297,5 +297,3 @@ def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) 
             f"data.records: {data.records} holds {found}, the config describes {expected}; "
             "name another folder, or remove that one to have it written again"
         )
-
-

@@ -13,6 +13,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.engine.runner import description_file
 from src.errors import UserError
 from src.files import write_text
 
@@ -117,7 +118,7 @@ def _load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 def write_description(path: Path, values: dict) -> Path:
     """Write what a deployer must know (input, normalisation, classes) beside the exported file, as JSON."""
-    description = path.with_suffix(path.suffix + ".json")
+    description = description_file(path)
     write_text(description, json.dumps(values, indent=2) + "\n")
     return description
 

@@ -3,13 +3,16 @@
 A runner is any function from a normalised image, fp32 [1, 3, h, w], to logits, fp32 [1, K, h, w].
 """
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from src import device
 from src.engine.checkpoint import load_checkpoint, load_network
 from src.errors import UserError
 from src.models import build_model
@@ -18,35 +21,66 @@ from src.schema import Config
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
-def open_runner(config: Config, path: Path, classes: list[str], fixed_size: bool) -> Runner:
-    """Return the runner of a ``.ckpt`` (through the config's model) or of an exported ``.mindir``.
+@dataclass(frozen=True)
+class Model:
+    """A runner with the classes it was trained on; None where a file does not tell them."""
+
+    run: Runner
+    classes: list[str] | None
+    colors: list[list[int]] | None  # RGB, one per class
+
+
+def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] | None = None) -> Model:
+    """Open a ``.ckpt`` (through the config's model) or an exported ``.mindir``.
 
     Args:
-        classes: the class names of the data that will be run.
         fixed_size: see `network_runner`.
+        classes: class names of the data that will be run, if they are known.
 
     Raises:
         UserError: the file cannot be read, is of another model, or was trained on other classes.
     """
-    if path.suffix == ".mindir":
-        return _checked(mindir_runner(path), path, len(classes))
-    checkpoint = load_checkpoint(path)
-    trained = checkpoint.meta.get("classes", classes)
-    if list(trained) != list(classes):
+    exported = path.suffix == ".mindir"
+    checkpoint = None if exported else load_checkpoint(path)
+    facts = read_description(path) if exported else checkpoint.meta
+    trained = facts.get("classes")
+    if trained and classes and trained != list(classes):
         raise UserError(
             f"{path}: was trained on {len(trained)} classes ({', '.join(trained[:4])}, ...), "
             f"the data has {len(classes)} ({', '.join(classes[:4])}, ...); use the config it was trained with"
         )
-    network = build_model(config.model, len(classes))
-    load_network(network, checkpoint)
-    return network_runner(network, fixed_size)
+    known = trained or classes
+    if exported:
+        runner = mindir_runner(path)
+    else:
+        if not known:
+            raise UserError(f"{path}: does not name its classes, because train.py did not write it")
+        network = build_model(config.model, len(known))
+        load_network(network, checkpoint)
+        runner = network_runner(network, fixed_size)
+    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"))
+
+
+def description_file(path: Path) -> Path:
+    """The JSON file beside an exported file that says what a deployer must know."""
+    return path.with_suffix(path.suffix + ".json")
+
+
+def read_description(path: Path) -> dict:
+    """Read what `description_file` holds; empty if there is none."""
+    try:
+        return json.loads(description_file(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise UserError(f"{description_file(path)} is damaged; export the model again, or remove it") from None
 
 
 def _checked(runner: Runner, path: Path, num_classes: int) -> Runner:
     def run(image: np.ndarray) -> np.ndarray:
         logits = runner(image)
         if logits.shape[1] != num_classes:
-            raise UserError(f"{path}: predicts {logits.shape[1]} classes, the data has {num_classes}")
+            raise UserError(f"{path}: predicts {logits.shape[1]} classes, expected {num_classes}")
         return logits
 
     return run
@@ -65,7 +99,9 @@ def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
 
     def run(image: np.ndarray) -> np.ndarray:
         network.set_train(False)
-        return cell(Tensor(image)).asnumpy()
+        logits = cell(Tensor(image)).asnumpy()
+        device.keep_signal_handlers()
+        return logits
 
     return run
 

@@ -6,10 +6,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from src.data.pipeline import EvalPipeline, TrainPipeline
 from tqdm import tqdm
 
 from src import device
+from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.engine.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
 from src.engine.evaluator import evaluate
 from src.engine.optimizer import build_optimizer
@@ -105,9 +105,11 @@ class Trainer:
             try:
                 image, label = next(batches)
             except UserError:
-                self._save_last()  # damaged data loses nothing that has been trained
+                if self.progress.step:
+                    self._save_last()  # damaged data loses nothing that has been trained
                 raise
             vectors.append(self.step_cell(image, label, part == parts - 1).asnumpy())
+            device.keep_signal_handlers()
         self.progress.step += 1
         names = (*TrainStep.RESULT, *self.criterion.part_names)
         result = dict(zip(names, vectors[-1].tolist(), strict=True))
@@ -176,7 +178,7 @@ class Trainer:
         save_checkpoint(self.folder.last, self.network, meta, self.step_cell.state())
 
     def _meta(self) -> dict:
-        return {"step": self.progress.step, "classes": list(self.metadata.classes)}
+        return {"step": self.progress.step, "classes": self.metadata.classes, "colors": self.metadata.colors}
 
 
 class _CtrlC:

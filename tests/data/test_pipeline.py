@@ -67,7 +67,8 @@ def test_workers_share_the_global_batch(make):
     whole = take(make(4), 5)
     parts = [take(make(4, rank=rank, world_size=2), 5) for rank in (0, 1)]
     joined = [
-        tuple(np.concatenate(pair) for pair in zip(first, second, strict=True)) for first, second in zip(*parts, strict=True)
+        tuple(np.concatenate(pair) for pair in zip(first, second, strict=True))
+        for first, second in zip(*parts, strict=True)
     ]
     assert_equal(joined, whole)
 

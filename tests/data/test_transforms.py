@@ -78,7 +78,7 @@ def test_random_scale_ratio_and_base(pair, random):
 
 def test_resize_keep_ratio(pair, random):
     assert Resize([100, 100], keep_ratio=True)(*pair, random)[0].shape == (75, 100, 3)
-    assert Resize([100, 100])(pair[0], None, random) [1] is None
+    assert Resize([100, 100])(pair[0], None, random)[1] is None
 
 
 def test_crop_is_a_window_of_both(pair, random):

@@ -1,5 +1,7 @@
 """Checkpoints: exact round trip, whole or not at all, and plain words for every damaged or foreign file."""
 
+from pathlib import Path
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -64,7 +66,7 @@ def test_failed_write_keeps_the_old_file(saved, monkeypatch):
     before = path.read_bytes()
 
     def disk_full(_entries, name, **_):
-        with open(name, "wb") as file:
+        with Path(name).open("wb") as file:
             file.write(b"half")
         raise OSError(28, "No space left on device")
 

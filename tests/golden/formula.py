@@ -15,9 +15,9 @@ def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (bits.astype(np.float64) / 2**31 - 1).astype(np.float32).reshape(shape)
 
 
-def image(height: int, width: int) -> np.ndarray:
-    """A normalised image [1, 3, height, width] of about unit variance."""
-    return uniform("image", (1, 3, height, width)) * np.float32(3**0.5)
+def image(height: int, width: int, batch: int = 1) -> np.ndarray:
+    """Normalised images [batch, 3, height, width] of about unit variance."""
+    return uniform("image", (batch, 3, height, width)) * np.float32(3**0.5)
 
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,3 +36,10 @@ def sample(feature: np.ndarray) -> np.ndarray:
     """Some of a map [1, C, H, W]: up to 8 channels, 9 rows and 9 columns from end to end, fp32."""
     axes = [np.unique(np.linspace(0, n - 1, k).astype(int)) for n, k in zip(feature.shape[1:], (8, 9, 9), strict=True)]
     return feature[0][np.ix_(*axes)].astype(np.float32)
+
+
+def sample_gradient(gradient: np.ndarray) -> np.ndarray:
+    """L2 norm of a gradient and up to 7 of its numbers from end to end, fp32."""
+    flat = gradient.reshape(-1)
+    some = flat[np.unique(np.linspace(0, flat.size - 1, 7).astype(int))]
+    return np.append(np.linalg.norm(flat.astype(np.float64)), some).astype(np.float32)

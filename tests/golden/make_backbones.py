@@ -5,6 +5,8 @@
 Needs torch, timm and transformers, which the tests themselves do not. Made with torch 2.13, timm 1.0.31 and
 transformers 4.46. Weights and images come from ``formula``. An entry ``CASE/HxW/I`` is the sample of stage I,
 ``CASE/HxW/std`` the standard deviations of the four whole maps, and ``CASE/parameters`` the number of parameters.
+``CASE/gradient/NAME`` is a sample of a parameter's gradient, in training mode without drop path, of the sum over the
+stages of mean(f^3) + mean(f).
 """
 
 from pathlib import Path
@@ -59,14 +61,14 @@ def padded_first(block, x: torch.Tensor) -> torch.Tensor:
     return torch.roll(x, (up, left), (1, 2))[:, :height, :width]
 
 
-def swin(name: str, window: int, pad_first: bool, always: bool):
+def swin(name: str, window: int, pad_first: bool, always: bool, **options):
     """timm's Swin with a layer norm per stage; ``always``: shift also where one window covers the map."""
 
     def make(size):
         base = f"swin_{name}_patch4_window{window}_{'384' if window == 12 else '224'}"
         # Without `always_partition` timm would shrink a window to a smaller map, and its table with it.
         partition = always or -(-min(size) // 32) < window
-        model = timm.create_model(base, features_only=True, img_size=size, always_partition=partition)
+        model = timm.create_model(base, features_only=True, img_size=size, always_partition=partition, **options)
         widths = model.feature_info.channels()
         norms = torch.nn.ModuleDict({f"norm{i}": torch.nn.LayerNorm(width) for i, width in enumerate(widths)})
         for module in model.modules():
@@ -89,12 +91,12 @@ def swin(name: str, window: int, pad_first: bool, always: bool):
     return make
 
 
-def segformer(name: str):
+def segformer(name: str, **options):
     """The encoder of transformers' SegFormer."""
 
     def make(size):
         widths, depths = MIT[name]
-        config = transformers.SegformerConfig(hidden_sizes=widths, depths=depths)
+        config = transformers.SegformerConfig(**{"hidden_sizes": widths, "depths": depths, **options})
         model = transformers.SegformerModel(config)
         return model, lambda image: model(image, output_hidden_states=True).hidden_states
 
@@ -117,12 +119,31 @@ CASES = {
     "mit_b0": segformer("mit_b0"),
     "mit_b2": segformer("mit_b2"),
 }
+GRADIENT_SIZE = (72, 104)
+GRADIENT_CASES = {
+    "resnet18": timm_pyramid("resnet18"),
+    "swin_tiny": swin("tiny", 7, pad_first=True, always=False, depths=(2, 1, 2, 1), drop_path_rate=0.0),
+    "mit_b0": segformer("mit_b0", drop_path_rate=0.0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
+    "efficientnet_lite0": timm_pyramid("tf_efficientnet_lite0"),
+}
+
+
+def gradients(entries: dict[str, np.ndarray]) -> None:
+    """Add the samples of the gradients, two images at one size."""
+    for case, make in GRADIENT_CASES.items():
+        model, run = make(GRADIENT_SIZE)
+        fill(getattr(model, "model", model))
+        model.double().train()
+        features = run(torch.from_numpy(formula.image(*GRADIENT_SIZE, batch=2)).double())
+        sum((feature**3).mean() + feature.mean() for feature in features).backward()
+        for name, parameter in model.named_parameters():
+            name = name.replace("layers_", "layers.").removeprefix("model.").removeprefix("norms.")
+            entries[f"{case}/gradient/{name}"] = formula.sample_gradient(parameter.grad.numpy())
 
 
 @torch.no_grad()
-def main() -> None:
-    """Run every case at every size and write the file."""
-    entries = {}
+def outputs(entries: dict[str, np.ndarray]) -> None:
+    """Add the samples of every case at every size."""
     for case, make in CASES.items():
         for size in SIZES:
             model, run = make(size)
@@ -134,6 +155,13 @@ def main() -> None:
             entries.update({f"{key}/{i}": formula.sample(feature) for i, feature in enumerate(features)})
             entries[f"{case}/parameters"] = np.array(sum(p.numel() for p in model.parameters()))
             print(key, [f.shape[1:] for f in features], entries[f"{key}/std"], entries[f"{case}/parameters"])
+
+
+def main() -> None:
+    """Write the file."""
+    entries: dict[str, np.ndarray] = {}
+    outputs(entries)
+    gradients(entries)
     np.savez_compressed(Path(__file__).with_name("backbones.npz"), **entries)
 
 

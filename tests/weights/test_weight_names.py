@@ -1,40 +1,15 @@
-"""The names of every source cover every backbone, one to one, with its shapes.
-
-``weight_names.json.gz`` holds the names and shapes that the programs themselves give; it was made by
-tests/golden/make_weight_names.py.
-"""
-
-import gzip
-import json
-from functools import cache
-from pathlib import Path
+"""The names of every source cover every backbone, one to one, with its shapes."""
 
 import numpy as np
 import pytest
-from mindspore.nn.utils import no_init_parameters
 
-from src.models.backbones import build_backbone
 from src.weights.convert import convert
-from src.weights.loading import own_parameters
 from src.weights.options import options_from
 from src.weights.rules import find_origin, unfold_order
 from src.weights.sources import SOURCES, detect, family
+from tests.weights.networks import NETWORKS, shapes_of, stand_ins
 
-NAMES = Path(__file__).parents[1] / "golden" / "weight_names.json.gz"
-NETWORKS = json.loads(gzip.decompress(NAMES.read_bytes()))
 SAME_NAMES = {"torchvision", "timm", "mmseg"}  # for a plain ResNet
-
-
-def stand_ins(names):
-    """Arrays of these shapes that take no memory."""
-    return {n: np.broadcast_to(np.float32(0), shape) for n, shape in names.items()}
-
-
-@cache
-def shapes_of(arch, **options):
-    with no_init_parameters():
-        backbone = build_backbone(arch, **options)
-    return {name: tuple(parameter.shape) for name, parameter in own_parameters(backbone).items()}
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -77,3 +77,26 @@ def check(case: str, backbone: str, network, size: tuple[int, int], tolerance: f
         differences.append(float(difference))
     assert sum(p.size for p in network.trainable_params()) == golden[f"{case}/parameters"]
     return differences
+
+
+def check_gradients(case: str, backbone: str, gradients: dict[str, np.ndarray], tolerance: float = 1e-3) -> None:
+    """Assert that gradients, by our parameter names, agree with the golden samples.
+
+    The tolerance is relative to a parameter's gradient, but at least to 1e-3 of the largest one: some gradients
+    are zero by construction (of the keys' bias in a softmax, of a bias before a batch norm) and consist of
+    rounding errors.
+    """
+    golden = np.load(GOLDEN / "backbones.npz")
+    floor = 1e-3 * max(golden[key][0] for key in golden.files if key.startswith(f"{case}/gradient/"))
+    seen = set()
+    for name, gradient in gradients.items():
+        names = torch_names(backbone, name)
+        for torch_name, part in zip(names, np.split(gradient, len(names)), strict=True):
+            expected = golden[f"{case}/gradient/{torch_name}"]
+            norm = max(expected[0], floor)
+            scale = max(np.abs(expected[1:]).max(), norm / part.size**0.5)
+            found = formula.sample_gradient(part)
+            assert abs(found[0] - expected[0]) < tolerance * norm, torch_name
+            assert np.abs(found[1:] - expected[1:]).max() < tolerance * scale, torch_name
+            seen.add(torch_name)
+    assert len(seen) == sum(key.startswith(f"{case}/gradient/") for key in golden.files)

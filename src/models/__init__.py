@@ -1,0 +1,18 @@
+"""Networks: backbone + decoder = segmentor."""
+
+from src.models.backbones import build_backbone
+from src.models.decoders import build_decoder
+from src.models.segmentor import Segmentor
+from src.schema import ModelConfig
+
+
+def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
+    """Build the network of a configuration's ``model`` section, freshly initialised.
+
+    ``model.backbone.weights`` is not read here. For reproducible weights and dropout masks call
+    ``mindspore.set_seed`` before.
+    """
+    backbone = build_backbone(**model_config.backbone.model_dump(exclude={"weights"}))
+    options = model_config.decoder.model_dump()
+    decoder = build_decoder(options.pop("name"), backbone.out_channels, num_classes, **options)
+    return Segmentor(backbone, decoder)

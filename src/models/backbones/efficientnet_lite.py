@@ -1,0 +1,128 @@
+"""EfficientNet-Lite0 pyramid backbone.
+
+Paper: Tan, Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the Lite
+variant (ReLU6, no squeeze-and-excitation, stem and head not scaled) is in
+github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite, Apache-2.0.
+From there: blocks, widths, kernel sizes, TensorFlow's "same" padding (what is uneven goes to the right and
+bottom), batch norm eps 1e-3.
+Ours: batch norm momentum 0.1 instead of 0.01, for short fine-tuning; the head is left out. The four maps are the
+last block outputs at each stride, without activation, as with timm's ``features_only``.
+Deviations: none in the numbers (equal to timm's ``tf_efficientnet_lite0``).
+
+Parameters have timm's names with MindSpore's endings: ``conv_stem``, ``bn1``, ``blocks.S.B.{conv_dw, bn1,
+conv_pw, bn2}`` for S = 0 and ``blocks.S.B.{conv_pw, bn1, conv_dw, bn2, conv_pwl, bn3}`` for S = 1..6.
+"""
+
+from mindspore import nn, ops
+from mindspore.common.initializer import HeNormal
+
+from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
+from src.models.layers import check_size
+
+EXPANSION = 6
+# blocks, kernel size, stride of the first block, output channels
+STAGES = (
+    (1, 3, 1, 16),
+    (2, 3, 2, 24),
+    (2, 5, 2, 40),
+    (3, 3, 2, 80),
+    (3, 5, 1, 112),
+    (4, 5, 2, 192),
+    (1, 3, 1, 320),
+)
+OUTPUTS = (1, 2, 4, 6)  # the last stage at each of the strides 4, 8, 16, 32
+
+
+def _conv(in_channels, out_channels, kernel_size=1, stride=1, groups=1):
+    init = HeNormal(mode="fan_out", nonlinearity="relu")
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="same", group=groups, weight_init=init)
+
+
+def _norm(channels):
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.9)
+
+
+class DepthwiseSeparable(nn.Cell):
+    """Depthwise and 1x1 convolution: [B, in, H, W] -> [B, out, H, W]."""
+
+    def __init__(self, in_channels, out_channels, kernel_size):
+        super().__init__()
+        self.conv_dw = _conv(in_channels, in_channels, kernel_size, groups=in_channels)
+        self.bn1 = _norm(in_channels)
+        self.conv_pw = _conv(in_channels, out_channels)
+        self.bn2 = _norm(out_channels)
+
+    def construct(self, x, keep):
+        x = ops.relu6(self.bn1(self.conv_dw(x)))
+        return self.bn2(self.conv_pw(x))
+
+
+class InvertedResidual(nn.Cell):
+    """1x1, depthwise and 1x1 convolution, and the shortcut where shapes allow: [B, in, H, W] -> [B, out, H', W']."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride):
+        super().__init__()
+        width = EXPANSION * in_channels
+        self.conv_pw = _conv(in_channels, width)
+        self.bn1 = _norm(width)
+        self.conv_dw = _conv(width, width, kernel_size, stride, groups=width)
+        self.bn2 = _norm(width)
+        self.conv_pwl = _conv(width, out_channels)
+        self.bn3 = _norm(out_channels)
+        self.shortcut = stride == 1 and in_channels == out_channels
+
+    def construct(self, x, keep):
+        """keep: factor of the branch, see `add_branch`."""
+        y = ops.relu6(self.bn1(self.conv_pw(x)))
+        y = ops.relu6(self.bn2(self.conv_dw(y)))
+        y = self.bn3(self.conv_pwl(y))
+        return add_branch(x, y, keep) if self.shortcut else y
+
+
+class EfficientNetLite(nn.Cell):
+    """Four feature maps of an image, finest first.
+
+    Args:
+        name: "efficientnet_lite0".
+        drop_path: rate at which residual branches are left out in training, in the last block.
+
+    Attributes:
+        out_channels: channels of the four maps.
+        strides: their strides; a map has ceil(H / stride) rows and ceil(W / stride) columns.
+    """
+
+    def __init__(self, name="efficientnet_lite0", drop_path=0.0):
+        super().__init__()
+        self.conv_stem = _conv(3, 32, 3, 2)
+        self.bn1 = _norm(32)
+        in_channels, stages = 32, []
+        for index, (depth, kernel_size, stride, channels) in enumerate(STAGES):
+            blocks = []
+            for _ in range(depth):
+                if index == 0:
+                    blocks.append(DepthwiseSeparable(in_channels, channels, kernel_size))
+                else:
+                    blocks.append(InvertedResidual(in_channels, channels, kernel_size, stride))
+                in_channels, stride = channels, 1
+            stages.append(nn.CellList(blocks))
+        self.blocks = nn.CellList(stages)
+        self.drop_path = DropPaths(linear_rates(drop_path, [stage[0] for stage in STAGES]))
+        self.out_channels = tuple(STAGES[i][3] for i in OUTPUTS)
+        self.strides = (4, 8, 16, 32)
+
+    def construct(self, image):
+        """[B, 3, H, W], H and W at least 32 -> four maps [B, C_i, ceil(H / s_i), ceil(W / s_i)].
+
+        Raises ValueError for a smaller image, unless the shape is dynamic.
+        """
+        check_size(image)
+        keeps = self.drop_path(ops.shape(image)[0])
+        x = ops.relu6(self.bn1(self.conv_stem(image)))
+        maps, count = (), 0
+        for index, stage in enumerate(self.blocks):
+            for block in stage:
+                x = block(x, keeps[count])
+                count += 1
+            if index in OUTPUTS:
+                maps += (x,)
+        return maps

@@ -1,0 +1,26 @@
+"""Decoders: four feature maps to logits.
+
+Contract: ``construct(features)`` takes four NCHW maps, finest first, and returns in training the tuple
+(logits, *what its losses need), in evaluation the logits alone, at the decoder's own stride.
+"""
+
+from collections.abc import Sequence
+
+from mindspore import nn
+
+from src.errors import UserError, nearest
+from src.models.decoders.fcn import FCN
+from src.models.decoders.fpn import FPN
+
+DECODERS = {"fpn": FPN, "fcn": FCN}
+
+
+def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:
+    """Build the decoder ``name`` for maps of ``in_channels``; ``options`` are its own (see its class).
+
+    Raises:
+        UserError: there is no such decoder.
+    """
+    if name not in DECODERS:
+        raise UserError(f"unknown decoder '{name}'{nearest(name, DECODERS)} Valid: {', '.join(DECODERS)}")
+    return DECODERS[name](in_channels, num_classes, **options)

@@ -1,0 +1,57 @@
+"""FCN baseline.
+
+Paper: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015.
+From the paper: a convolutional classifier on the deepest feature.
+As the field has it since (PSPNet's implementation, mmsegmentation): one 3x3 convolution with batch norm and ReLU
+before the classifier, a dilated backbone, and an auxiliary head on the feature before the deepest.
+Our reading: dropout is of whole channels. Deviation: no skip connections, no learned upsampling.
+"""
+
+from mindspore import nn
+
+from src.models.layers import ChannelDropout, ConvNormReLU, classifier
+
+
+class FCNHead(nn.Cell):
+    """3x3 convolution, batch norm, ReLU, channel dropout, classifier on one feature map.
+
+    Args:
+        in_channels: channels of the map.
+        num_classes: channels of the logits.
+        channels: channels between convolution and classifier.
+        dropout: rate of the channel dropout.
+    """
+
+    def __init__(self, in_channels, num_classes, channels, dropout=0.1):
+        super().__init__()
+        self.conv = ConvNormReLU(in_channels, channels, 3)
+        self.dropout = ChannelDropout(dropout)
+        self.classifier = classifier(channels, num_classes)
+
+    def construct(self, feature):
+        """[B, C, H, W] -> logits [B, K, H, W]."""
+        return self.classifier(self.dropout(self.conv(feature)))
+
+
+class FCN(nn.Cell):
+    """FCN head on the deepest feature, and in training an auxiliary one on the feature before it.
+
+    Args:
+        in_channels: channels of the four maps, finest first.
+        num_classes: channels of the logits.
+        channels: width of the head.
+        auxiliary_channels: width of the auxiliary head.
+        dropout: rate of the channel dropout in both heads.
+    """
+
+    def __init__(self, in_channels, num_classes, channels=512, auxiliary_channels=256, dropout=0.1):
+        super().__init__()
+        self.head = FCNHead(in_channels[3], num_classes, channels, dropout)
+        self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
+
+    def construct(self, features):
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training (logits, auxiliary logits)."""
+        logits = self.head(features[3])
+        if self.training:
+            return logits, self.auxiliary(features[2])
+        return logits

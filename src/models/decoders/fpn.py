@@ -1,0 +1,53 @@
+"""Semantic FPN baseline.
+
+Papers: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017; Kirillov et al., "Panoptic
+Feature Pyramid Networks", CVPR 2019.
+From the papers: 1x1 laterals, top-down sum, a 3x3 convolution per level, sum of all levels at the finest one.
+Our reading: the top-down path is resized bilinearly; the 3x3 convolutions are followed by batch norm and ReLU,
+the laterals, which have no bias, by nothing; dropout is of whole channels, before the classifier.
+Deviation: Kirillov et al. upsample by a chain of convolutions per level; here there is one convolution per level.
+"""
+
+from mindspore import nn, ops
+
+from src.models.layers import ChannelDropout, ConvNormReLU, classifier, conv, resize_bilinear
+
+
+class FPN(nn.Cell):
+    """Pyramid of ``channels`` wide levels, summed at the finest.
+
+    Args:
+        in_channels: channels of the four maps, finest first.
+        num_classes: channels of the logits.
+        channels: width of the pyramid.
+        dropout: rate of the channel dropout before the classifier.
+    """
+
+    def __init__(self, in_channels, num_classes, channels=128, dropout=0.1):
+        super().__init__()
+        self.laterals = nn.CellList([conv(width, channels, 1) for width in in_channels])
+        self.outputs = nn.CellList([ConvNormReLU(channels, channels, 3) for _ in in_channels])
+        self.dropout = ChannelDropout(dropout)
+        self.classifier = classifier(channels, num_classes)
+
+    def construct(self, features):
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training the tuple (logits,)."""
+        p3 = self.laterals[3](features[3])
+        p2 = _plus_resized(self.laterals[2](features[2]), p3)
+        p1 = _plus_resized(self.laterals[1](features[1]), p2)
+        p0 = _plus_resized(self.laterals[0](features[0]), p1)
+        levels = (self.outputs[0](p0), self.outputs[1](p1), self.outputs[2](p2), self.outputs[3](p3))
+        # Sum, dropout, classifier. Dropout of whole channels and the 1x1 convolution commute with resizing, so
+        # each level is classified at its own size: K channels are resized instead of D.
+        levels = self.dropout.alike(levels)
+        logits = self.classifier(levels[0])
+        for level in levels[1:]:
+            logits = _plus_resized(logits, ops.conv2d(level, self.classifier.weight))
+        if self.training:
+            return (logits,)
+        return logits
+
+
+def _plus_resized(fine, coarse):
+    """[B, C, H, W] + [B, C, h, w] resized to it."""
+    return fine + resize_bilinear(coarse, ops.shape(fine)[2:])

@@ -1,0 +1,127 @@
+"""What every decoder must fulfil; a decoder's own test is a subclass that names it."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from src.models.decoders import build_decoder
+from src.models.segmentor import Segmentor
+
+CHANNELS = (8, 12, 16, 20)
+STRIDES = (4, 8, 16, 32)
+CLASSES = 5
+
+
+class TinyBackbone(nn.Cell):
+    """Four strided convolutions of the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.CellList(
+            [
+                nn.Conv2d(3, width, 3, stride, pad_mode="pad", padding=1)
+                for width, stride in zip(CHANNELS, STRIDES, strict=True)
+            ]
+        )
+
+    def construct(self, image):
+        return tuple([conv(image) for conv in self.convs])  # noqa: C409 (graph mode has no generators)
+
+
+class WeightedOutputs(nn.Cell):
+    """Sum of all training outputs, each number with a weight of its own, so that no gradient cancels."""
+
+    def __init__(self, decoder, weights):
+        super().__init__()
+        self.decoder = decoder
+        self.weights = weights
+
+    def construct(self, features):
+        total = 0
+        outputs = self.decoder(features)
+        for i in range(len(self.weights)):
+            total = total + (outputs[i] * self.weights[i]).sum()
+        return total
+
+
+def features(size, batch=2):
+    """Random maps of an image of ``size``."""
+    generator = np.random.default_rng(0)
+    shapes = [(batch, c, -(-size[0] // s), -(-size[1] // s)) for c, s in zip(CHANNELS, STRIDES, strict=True)]
+    return tuple(Tensor(generator.standard_normal(shape).astype(np.float32)) for shape in shapes)
+
+
+def randomize(decoder):
+    """Give every trained parameter and running statistic a value unlike its initial one."""
+    generator = np.random.default_rng(1)
+    for parameter in decoder.get_parameters():
+        if parameter.dtype == ms.float32:
+            value = 0.3 * generator.standard_normal(parameter.shape)
+            one_based = parameter.name.endswith(("gamma", "moving_variance"))
+            parameter.set_data(Tensor((np.abs(value) + 0.5 if one_based else value).astype(np.float32)))
+
+
+class DecoderTester:
+    """Subclasses set the attributes, and may override ``expected_logits``."""
+
+    name: str
+    options: dict = {}
+    level = 0  # feature whose size the logits have
+    extra_levels: tuple = ()  # of the further training outputs, when those are logits too
+
+    def build(self):
+        return build_decoder(self.name, CHANNELS, CLASSES, **self.options)
+
+    def expected_logits(self, parameters, maps):
+        """Logits in evaluation, computed in NumPy from the paper's formula."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("size", [(33, 47), (64, 96)])
+    def test_shapes(self, mode, size):
+        decoder, maps = self.build(), features(size)
+        decoder.set_train(True)
+        outputs = decoder(maps)
+        assert isinstance(outputs, tuple)
+        sizes = [maps[level].shape[2:] for level in (self.level, *self.extra_levels)]
+        assert [output.shape for output in outputs] == [(2, CLASSES, *size) for size in sizes]
+        decoder.set_train(False)
+        assert decoder(maps).shape == (2, CLASSES, *sizes[0])
+
+    def test_every_parameter_has_a_gradient(self, mode):
+        decoder, maps = self.build(), features((64, 96))
+        randomize(decoder)
+        decoder.set_train(True)
+        generator = np.random.default_rng(2)
+        weights = [Tensor(generator.standard_normal(output.shape).astype(np.float32)) for output in decoder(maps)]
+        parameters = decoder.trainable_params()
+        gradients = ms.grad(WeightedOutputs(decoder, weights), None, parameters)(maps)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            assert np.isfinite(gradient.asnumpy()).all(), parameter.name
+            assert np.abs(gradient.asnumpy()).max() > 1e-6, parameter.name
+
+    def test_numbers(self, mode):
+        decoder, maps = self.build(), features((33, 47))
+        randomize(decoder)
+        decoder.set_train(False)
+        named = {name: value.asnumpy().astype(np.float64) for name, value in decoder.parameters_dict().items()}
+        expected = self.expected_logits(named, [one.asnumpy().astype(np.float64) for one in maps])
+        np.testing.assert_allclose(decoder(maps).asnumpy(), expected, atol=2e-5 * np.abs(expected).max())
+
+    def test_dynamic_shape_equals_static(self):
+        network = Segmentor(TinyBackbone(), self.build())
+        network.set_train(False)
+        images = [Tensor(np.random.randn(2, 3, *size).astype(np.float32)) for size in ((33, 47), (65, 96))]
+        static = [network(image).asnumpy() for image in images]
+        network.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+        for image, expected in zip(images, static, strict=True):
+            assert expected.shape == (2, CLASSES, *image.shape[2:])
+            np.testing.assert_allclose(network(image).asnumpy(), expected, atol=1e-5)
+
+    def test_training_output_of_the_segmentor_is_the_decoders(self):
+        network = Segmentor(TinyBackbone(), self.build())
+        network.set_train(True)
+        outputs = network(ops.ones((1, 3, 64, 64), ms.float32))
+        stride = STRIDES[self.level]
+        assert outputs[0].shape == (1, CLASSES, 64 // stride, 64 // stride)
+        assert len(outputs) == 1 + len(self.extra_levels)

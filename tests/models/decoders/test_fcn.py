@@ -1,0 +1,15 @@
+from tests.models.decoders.base import DecoderTester
+from tests.models.reference import conv, conv_norm_relu
+
+
+class TestFCN(DecoderTester):
+    name = "fcn"
+    options = {"channels": 8, "auxiliary_channels": 6}
+    level = 3
+    extra_levels = (2,)
+
+    def expected_logits(self, parameters, maps):
+        p = parameters
+        return conv(
+            conv_norm_relu(maps[3], p, "head.conv"), p["head.classifier.weight"], p["head.classifier.bias"]
+        )

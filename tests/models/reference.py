@@ -1,0 +1,41 @@
+"""The operators of the decoders in NumPy, in float64, written without regard to speed."""
+
+import numpy as np
+
+
+
+def conv(x, weight, bias=None):
+    """[B, C, H, W] with [O, C, k, k], stride 1, padding k // 2 -> [B, O, H, W]."""
+    size = weight.shape[-1]
+    height, width = x.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (size // 2,) * 2, (size // 2,) * 2))
+    y = sum(
+        np.einsum("oc,bchw->bohw", weight[:, :, i, j], padded[:, :, i : i + height, j : j + width])
+        for i in range(size)
+        for j in range(size)
+    )
+    return y if bias is None else y + bias[:, None, None]
+
+
+def conv_norm_relu(x, p, name):
+    """Convolution, batch norm with running statistics, ReLU, with the parameters ``name``.conv and ``name``.bn."""
+    y = conv(x, p[f"{name}.conv.weight"])
+    mean, variance = p[f"{name}.bn.moving_mean"], p[f"{name}.bn.moving_variance"]
+    y = (y - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 1e-5)
+    return np.maximum(y * p[f"{name}.bn.gamma"][:, None, None] + p[f"{name}.bn.beta"][:, None, None], 0)
+
+
+def resize(x, size):
+    """Bilinear, half-pixel centres, pixel by pixel: [B, C, h, w] -> [B, C, H, W]."""
+    (height, width), (new_height, new_width) = x.shape[2:], size
+    y = np.empty((*x.shape[:2], new_height, new_width))
+    for i in range(new_height):
+        row = min(max((i + 0.5) * height / new_height - 0.5, 0), height - 1)
+        top, down = int(row), min(int(row) + 1, height - 1)
+        for j in range(new_width):
+            column = min(max((j + 0.5) * width / new_width - 0.5, 0), width - 1)
+            left, right = int(column), min(int(column) + 1, width - 1)
+            upper = x[:, :, top, left] * (1 - column + left) + x[:, :, top, right] * (column - left)
+            lower = x[:, :, down, left] * (1 - column + left) + x[:, :, down, right] * (column - left)
+            y[:, :, i, j] = upper * (1 - row + top) + lower * (row - top)
+    return y
