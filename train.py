@@ -39,11 +39,11 @@ def main() -> None:
     from src import device
     from src.data.catalog import IGNORE
     from src.data.mindrecord import ensure_records
-    from src.engine.checkpoint import load_backbone
     from src.engine.run_folder import RunFolder
     from src.engine.trainer import Trainer
     from src.losses import build_criterion
     from src.models import build_model
+    from src.weights.loading import load_backbone_weights
 
     target = device.setup(config.device.target, config.device.mode)
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
@@ -55,7 +55,8 @@ def main() -> None:
     network = build_model(config.model, len(metadata.classes))
     criterion = build_criterion(config, len(metadata.classes), IGNORE)
     if config.model.backbone.weights and not checkpoint:
-        print(load_backbone(network.backbone, config.model.backbone.weights))
+        backbone = config.model.backbone
+        print(load_backbone_weights(network.backbone, backbone, backbone.weights, config.data))
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:

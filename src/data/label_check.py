@@ -1,11 +1,12 @@
 """Check one raw sample and map its label; every problem is put in words that name the file and the mend."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from src.data.catalog import IGNORE, DatasetInfo
 from src.errors import UserError
@@ -17,13 +18,13 @@ def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
     Raises:
         UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with grey.)
     """
-    data = path.read_bytes()
     try:
+        data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             width, height = image.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable image ({error or type(error).__name__})") from None
+        raise UserError(f"{path}: unreadable image ({_reason(error)})") from None
     return data, (height, width)
 
 
@@ -38,7 +39,8 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
             image.load()
             mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable label ({error or type(error).__name__})") from None
+        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
+    raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit a pixel; as an index it would be a mask
     if raw.ndim != 2:
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colours")
     if raw.shape != size:
@@ -58,6 +60,26 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
 def encode_png(image: np.ndarray) -> bytes:
     """Encode a grey [H, W] or RGB [H, W, 3] uint8 array as PNG."""
     return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
+
+
+def sample_size(image: Path, label: Path) -> int:
+    """A bound on the bytes of a sample in a record, from the files' headers; 0 if they are not readable."""
+    try:
+        with Image.open(label) as opened:
+            return largest_row(image.stat().st_size, opened.size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 0  # the check of the sample itself says why
+
+
+def largest_row(image_bytes: int, size: Sequence[int]) -> int:
+    """A bound on the bytes of a row: the image's, its label as PNG (at worst uncompressed), and names."""
+    return int(1.02 * (image_bytes + size[0] * size[1])) + 8192
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image file"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _mend(value: int, info: DatasetInfo) -> str:

@@ -8,6 +8,7 @@ train ids, the name, and the size.
 import hashlib
 import json
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from src.data.catalog import IGNORE, DatasetInfo, load_dataset_info
 from src.data.folders import Sample, list_samples
-from src.data.label_check import check_image, encode_png, map_label
+from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
 from src.data.shapes import scene
 from src.errors import UserError, listing
 from src.schema import DataConfig, ShapesConfig
@@ -102,17 +103,16 @@ def write_records(
         UserError: bad or missing files (all are listed), an existing output, or an unwritable folder.
     """
     output = Path(output)
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists already; use --overwrite to replace it, or another --output")
+    _check_output(output, overwrite)
     sources = {split: _source(info, root, split, shapes) for split in splits}
-    beside = output.with_name(f".{output.name}.writing")
+    beside, replaced = (output.with_name(f".{output.name}.{state}") for state in ("writing", "replaced"))
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         facts = {}
-        for split, (rows, count) in sources.items():
-            with tqdm(rows, total=count, desc=f"write {split}", unit="image", disable=None) as bar:
-                facts[split] = _write_split(beside / f"{split}.mindrecord", bar, info, shards)
+        for split, source in sources.items():
+            with tqdm(source.rows, total=source.count, desc=f"write {split}", unit="image", disable=None) as bar:
+                facts[split] = _write_split(beside / f"{split}.mindrecord", bar, source, info, shards)
         metadata = Metadata(
             SCHEMA_VERSION, info.name, list(info.classes), [list(color) for color in info.colors],
             {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
@@ -121,8 +121,10 @@ def write_records(
         (beside / "metadata.json").write_text(json.dumps(asdict(metadata), indent=2) + "\n", encoding="utf-8")
         _write_manifest(beside)
         if output.exists():
-            shutil.rmtree(output)
+            shutil.rmtree(replaced, ignore_errors=True)
+            output.rename(replaced)
         beside.rename(output)
+        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror or error})") from None
     finally:
@@ -130,16 +132,38 @@ def write_records(
     return metadata
 
 
-def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> tuple[Iterable, int]:
-    """The rows of a split and their number; whatever is missing is found before anything is written."""
+def _check_output(output: Path, overwrite: bool) -> None:
+    """Refuse to replace existing records unless asked to, and anything that is not a folder of records ever."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not output.is_dir() or not (output / "manifest.json").is_file():
+        raise UserError(f"{output} exists and is not a folder of records; choose another folder")
+    if not overwrite:
+        raise UserError(f"{output} exists already; use --overwrite to replace it, or another --output")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The rows of a split, and what the writer has to know before the first of them."""
+
+    rows: Iterable[_Row]
+    count: int
+    largest: int  # bytes that no row exceeds
+    total: int  # bytes of all rows, roughly
+
+
+def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> _Source:
+    """Open a split; whatever is missing is found before anything is written."""
     if info.name == "shapes":
         shapes = shapes or ShapesConfig()
         count = getattr(shapes, split, None) if split in ("train", "val") else None
         if count is None:
             raise UserError(f"the synthetic set has the splits train and val, not '{split}'")
-        return _shape_rows(shapes, split, count), count
+        largest = largest_row(3 * shapes.size[0] * shapes.size[1], shapes.size)
+        return _Source(_shape_rows(shapes, split, count), count, largest, count * largest)
     samples = list_samples(info, root, split)
-    return _file_rows(samples, info), len(samples)
+    sizes = [sample_size(sample.image, sample.label) for sample in samples]
+    return _Source(_file_rows(samples, info), len(samples), max(sizes), sum(sizes))
 
 
 def _shape_rows(shapes: ShapesConfig, split: str, count: int) -> Iterator[_Row]:
@@ -164,35 +188,38 @@ def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
         raise UserError(f"{len(problems)} of {len(samples)} samples are not usable:\n{listing(problems)}")
 
 
-def _write_split(path: Path, rows: Iterable[_Row], info: DatasetInfo, shards: int) -> Split:
+def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: DatasetInfo, shards: int) -> Split:
+    """Write a split, each shard a run of consecutive samples, so that the order is that of the names."""
     pixels = np.zeros(256, np.int64)
-    sizes, count, writer, batch = set(), 0, None, []
-    for row in rows:
+    sizes = set()
+    ends = [source.count * (shard + 1) // min(shards, source.count) for shard in range(min(shards, source.count))]
+    writer = None
+    for number, row in enumerate(rows):
         pixels += np.bincount(row.label.ravel(), minlength=256)
         sizes.add(row.label.shape)
-        count += 1
-        batch.append(row.columns())
-        if len(batch) == 32:
-            writer = writer or _writer(path, shards, batch)
-            writer.write_raw_data(batch)
-            batch = []
-    if batch:
-        writer = writer or _writer(path, shards, batch)
-        writer.write_raw_data(batch)
-    writer.commit()
+        if writer is None:
+            shard = bisect_right(ends, number)
+            suffix = f"{shard:0{len(str(len(ends) - 1))}d}" if len(ends) > 1 else ""
+            writer = _writer(path.with_name(path.name + suffix), source)
+        writer.write_raw_data([row.columns()])
+        if number + 1 in ends:
+            writer.commit()
+            writer = None
     labelled = max(int(pixels[:IGNORE].sum()), 1)
     shares = (pixels[: len(info.classes)] / labelled).round(8).tolist()
     size = list(sizes.pop()) if len(sizes) == 1 else None
-    return Split(count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
+    return Split(source.count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
 
 
-def _writer(path: Path, shards: int, batch: list[dict]) -> FileWriter:
-    """A writer whose pages hold the largest samples to be expected, without the 50 MB a file that is the default."""
-    writer = FileWriter(str(path), shard_num=shards)
-    largest = max(len(row["image"]) + len(row["label"]) for row in batch)
+def _writer(path: Path, source: _Source) -> FileWriter:
+    """A writer without the 50 MB a file that is the default.
+
+    A page has to hold the largest row, and the header the list of all pages, about 200 bytes for each.
+    """
     page = 1 << 20
-    while page < min(8 * largest, LARGEST_PAGE):
+    while page < min(max(2 * source.largest, source.total // 1000), LARGEST_PAGE):
         page *= 2
+    writer = FileWriter(str(path), shard_num=1)
     writer.set_header_size(1 << 20)
     writer.set_page_size(page)
     writer.add_schema(COLUMNS, "segmentation sample")
@@ -222,7 +249,7 @@ def read_metadata(records: str | Path) -> Metadata:
         values = json.loads(path.read_text(encoding="utf-8"))
         splits = {name: Split(**split) for name, split in values.pop("splits").items()}
         metadata = Metadata(**values, splits=splits)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is damaged{again(records)}") from None
     if metadata.schema_version != SCHEMA_VERSION:
         raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
@@ -267,8 +294,8 @@ def ensure_records(data: DataConfig) -> Metadata:
     info = None
     if data.name != "folder" or data.root or data.classes:
         info = load_dataset_info(data.name, data.root, data.classes)
-    if not records.exists():
-        if info is None:
+    if not records.exists() or (records.is_dir() and not any(records.iterdir())):
+        if data.name != "shapes" and not data.root:
             raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
         splits = list(dict.fromkeys((data.train_split, data.val_split)))
         source = "generated scenes" if data.name == "shapes" else data.root

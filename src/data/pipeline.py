@@ -22,8 +22,8 @@ from src.schema import DataConfig
 class _Samples:
     """Decoding and transforming inside the pipeline's threads; keeps the first error in plain words."""
 
-    def __init__(self, records: str, transforms, seed: int):
-        self.records, self.transforms, self.seed = records, transforms, seed
+    def __init__(self, records: str, transforms, seed: int, crop: tuple[int, int] | None = None):
+        self.records, self.transforms, self.seed, self.crop = records, transforms, seed, crop
         self.error: UserError | None = None
 
     def __call__(self, image: np.ndarray, label: np.ndarray, name: np.ndarray, epoch: np.ndarray, index: np.ndarray):
@@ -31,17 +31,24 @@ class _Samples:
         try:
             random = np.random.default_rng((self.seed, int(epoch), int(index)))
             return self.transform(image, label, random)
-        except UserError as error:
-            self.error = self.error or UserError(f"{self.records}: sample {name}: {error}")
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            self.error = self.error or UserError(f"{self.records}: sample {name}: {reason}")
             raise
 
     def transform(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator):
         pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
         ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
+        original = ids.shape
         pixels, ids = self.transforms(pixels, ids, random)
+        if self.crop and np.less(ids.shape, self.crop).any():
+            raise UserError(
+                f"{original[0]}x{original[1]} becomes {ids.shape[0]}x{ids.shape[1]}, smaller than data.crop "
+                f"{self.crop[0]}x{self.crop[1]}; add pad before normalize in data.train_transforms, or lower data.crop"
+            )
         return pixels, ids.astype(np.int32)
 
-    def explain(self, error: RuntimeError) -> UserError:
+    def explain(self, error: Exception) -> UserError:
         """Turn what MindSpore raised into the error behind it."""
         if self.error:
             return self.error
@@ -87,7 +94,7 @@ class TrainPipeline:
             for batch in range(first, self.steps_per_epoch):
                 if batch == self.steps_per_epoch - 1:
                     following = self._open(epoch + 1)  # it fills its queue while the last batch is worked on
-                yield self._next(*current)
+                yield tuple(_next(*current))
             current, epoch, first = following, epoch + 1, 0
 
     def order(self, epoch: int) -> np.ndarray:
@@ -98,27 +105,17 @@ class TrainPipeline:
     def _open(self, epoch: int, first: int = 0) -> tuple[Iterator, "_Samples"]:
         """Start reading an epoch at batch ``first``. MindSpore takes at most one index per record at a time."""
         indices = self.order(epoch)[first:].ravel()
-        samples = _Samples(self.records, self.transforms, self.seed)
+        samples = _Samples(self.records, self.transforms, self.seed, tuple(self.data.crop))
         threads = _threads(self.data.workers)
-        records = _dataset(self.records, self.split, threads, ds.SubsetSampler(indices.tolist()))
         numbers = {"epoch": np.full(len(indices), epoch), "index": indices}
         numbers = ds.NumpySlicesDataset(numbers, shuffle=False, num_parallel_workers=1)
         columns = ["image", "label", "name", "epoch", "index"]
-        pipeline = ds.zip((records, numbers)).map(samples, columns, ["image", "label"], num_parallel_workers=threads)
-        pipeline = pipeline.batch(self.local.stop - self.local.start)
-        return pipeline.create_tuple_iterator(num_epochs=1, do_copy=False), samples
-
-    def _next(self, iterator: Iterator, samples: "_Samples") -> tuple[Tensor, Tensor]:
         try:
-            return tuple(next(iterator))
-        except StopIteration:
-            raise UserError(f"{self.records}: fewer records than metadata.json says{again(self.records)}") from None
-        except RuntimeError as error:
-            if "shape" in str(error) and not samples.error:
-                raise UserError(
-                    f"data.train_transforms: the samples differ in size and cannot be batched; add random_crop and "
-                    f"pad (data.crop is {self.data.crop}), or resize"
-                ) from None
+            records = _dataset(self.records, self.split, threads, ds.SubsetSampler(indices.tolist()))
+            pipeline = ds.zip((records, numbers)).map(samples, columns, columns[:2], num_parallel_workers=threads)
+            pipeline = pipeline.batch(self.local.stop - self.local.start)
+            return pipeline.create_tuple_iterator(num_epochs=1, do_copy=False), samples
+        except (RuntimeError, ValueError) as error:  # ValueError: a file is missing
             raise samples.explain(error) from None
 
 
@@ -137,14 +134,16 @@ class EvalPipeline:
         """Yield (image fp32 [1, 3, h, w], label int32 [H, W], name)."""
         samples = _EvalSamples(self.records, self.transforms, seed=0)
         threads = _threads(self.data.workers)
-        pipeline = _dataset(self.records, self.split, threads, ds.SubsetSampler(self.indices))
         columns = ["image", "label", "name"]
-        pipeline = pipeline.map(samples, columns, columns, num_parallel_workers=threads)
         try:
-            for image, label, name in pipeline.create_tuple_iterator(num_epochs=1, output_numpy=True):
-                yield image[None], label, str(name)
-        except RuntimeError as error:
+            pipeline = _dataset(self.records, self.split, threads, ds.SubsetSampler(self.indices))
+            pipeline = pipeline.map(samples, columns, columns, num_parallel_workers=threads)
+            rows = pipeline.create_tuple_iterator(num_epochs=1, output_numpy=True)
+        except (RuntimeError, ValueError) as error:  # ValueError: a file is missing
             raise samples.explain(error) from None
+        for _ in self.indices:
+            image, label, name = _next(rows, samples)
+            yield image[None], label, str(name)
 
 
 class _EvalSamples(_Samples):
@@ -157,6 +156,21 @@ class _EvalSamples(_Samples):
         pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
         ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
         return self.transforms(pixels, None, random)[0], ids.astype(np.int32)
+
+
+def _next(rows: Iterator, samples: _Samples) -> list:
+    """The next row, or the error behind MindSpore's; some damage only ends an epoch early."""
+    try:
+        return next(rows)
+    except StopIteration:
+        raise UserError(f"{samples.records}: fewer records than metadata.json says{again(samples.records)}") from None
+    except RuntimeError as error:
+        if "shape" in str(error) and samples.crop and not samples.error:
+            raise UserError(
+                "data.train_transforms: the samples differ in size and cannot be batched; add random_crop and "
+                f"pad (data.crop is {list(samples.crop)}), or resize"
+            ) from None
+        raise samples.explain(error) from None
 
 
 def _threads(wanted: int) -> int:

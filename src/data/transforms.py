@@ -67,8 +67,8 @@ class Resize:
 class RandomCrop:
     """Cut (h, w) at a random place; a side that is shorter is kept whole.
 
-    While one class fills more than ``max_class_share`` of the labelled pixels, another place is drawn, up to
-    10 times; the last one is then taken as it is.
+    While one class fills more than ``max_class_share`` of the labelled pixels, or there are none, another place
+    is drawn, up to 10 times; the last one is then taken as it is.
     """
 
     ATTEMPTS = 10
@@ -92,7 +92,7 @@ class RandomCrop:
 
     def _is_varied(self, label: np.ndarray) -> bool:
         counts = cv2.calcHist([label], [0], None, [256], [0, 256])[:IGNORE]
-        return counts.max() <= self.max_class_share * counts.sum()
+        return 0 < counts.max() <= self.max_class_share * counts.sum()
 
 
 class RandomFlip:
@@ -181,11 +181,15 @@ def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: 
     """Build the transforms of ``data.train_transforms`` or ``data.eval_transforms`` in the order given.
 
     Raises:
-        UserError: ``normalize`` is not the last one (whatever follows would work on numbers instead of colours).
+        UserError: ``normalize`` is not the last one (whatever follows would work on numbers instead of colours),
+            or evaluation would change more than the image's size: its label stays as it is.
     """
     names = [config.name for config in configs]
     if names.count("normalize") != 1 or names[-1] != "normalize":
         raise UserError(f"data.{key}: normalize has to come once, as the last transform; found {', '.join(names)}")
+    if key == "eval_transforms" and not set(names) <= {"resize", "normalize"}:
+        wrong = next(name for name in names if name not in ("resize", "normalize"))
+        raise UserError(f"data.{key}: {wrong} is for training only; evaluation takes resize and normalize")
     given = {
         "random_crop": (RandomCrop, {"size": data.crop}),
         "pad": (Pad, {"size": data.crop, "mean": data.mean}),

@@ -33,17 +33,21 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, network: nn.Cell, meta: dict[str, Any], state: Iterable[Parameter] = ()) -> None:
+    """Write the network's parameters and, as ``train.<name>``, those of ``state``; see `write_checkpoint`."""
+    tensors = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in state}
+    write_checkpoint(path, tensors, meta)
+
+
+def write_checkpoint(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
     """Write ``path`` in one step: a reader finds the old file or the new one, never a part.
 
     Args:
         meta: values that JSON can hold; a checksum of all tensors is added.
-        state: parameters besides the network's, such as those of the optimizer.
 
     Raises:
         UserError: the file cannot be written (folder not writable, disk full); an older file stays as it is.
     """
-    tensors = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
-    tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in state}
     meta = {**meta, "checksum": checksum(tensors)}
     beside = path.with_name(f".{path.stem}.writing.ckpt")
     try:
@@ -96,33 +100,6 @@ def load_state(state: Iterable[Parameter], checkpoint: Checkpoint) -> None:
     """Copy the optimizer's state and the step from a ``last.ckpt``; errors as in `load_network`."""
     own = {n.removeprefix(TRAIN): v for n, v in checkpoint.tensors.items() if n.startswith(TRAIN)}
     _assign(state, own, checkpoint.path, "holds another training state")
-
-
-def load_backbone(backbone: nn.Cell, path: str | Path, least: float = 0.95) -> str:
-    """Start a backbone from a ``.ckpt`` of its own or of a whole network; return a line about what was loaded.
-
-    Raises:
-        UserError: less than the share ``least`` of the backbone's parameters is covered, or a shape differs.
-    """
-    checkpoint = load_checkpoint(path)
-    own = {name: v for name, v in checkpoint.tensors.items() if not name.startswith((TRAIN, "decoder."))}
-    own = {name.removeprefix("backbone."): values for name, values in own.items()}
-    wanted = {p.name.removeprefix("backbone."): p for p in backbone.get_parameters()}
-    covered = {name: p for name, p in wanted.items() if name in own}
-    if len(covered) < least * len(wanted):
-        missing = [name for name in wanted if name not in own]
-        raise UserError(
-            f"model.backbone.weights: {path} covers {len(covered)} of {len(wanted)} parameters of the backbone; "
-            f"is it of another architecture? Missing:\n{listing(missing, limit=10)}"
-        )
-    unused = len(own.keys() - wanted.keys())
-    _assign(
-        covered.values(),
-        {p.name: own[name] for name, p in covered.items()},
-        checkpoint.path,
-        "is of another model",
-    )
-    return f"{path}: loaded {len(covered)}, missing {len(wanted) - len(covered)}, unused {unused} parameters"
 
 
 def checksum(tensors: dict[str, np.ndarray]) -> str:

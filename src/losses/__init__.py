@@ -41,9 +41,7 @@ class LogitsLoss(nn.Cell):
 def _ce(config: CrossEntropyConfig, num_classes: int, ignore_index: int) -> nn.Cell:
     weights = config.class_weights
     if weights is not None and len(weights) != num_classes:
-        raise UserError(
-            f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class"
-        )
+        raise UserError(f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class")
     if config.ohem is None:
         return LogitsLoss(0, CrossEntropy(ignore_index, weights))
     return LogitsLoss(0, CrossEntropy(ignore_index, weights, config.ohem.threshold, config.ohem.min_kept))

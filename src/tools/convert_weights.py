@@ -58,13 +58,13 @@ def main() -> None:
 def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
     from mindspore.nn.utils import no_init_parameters
 
+    from src.engine.checkpoint import write_checkpoint
     from src.models.backbones import build_backbone
     from src.weights.catalog import normalisation, refuse_caffe
     from src.weights.convert import convert
     from src.weights.loading import own_parameters
     from src.weights.options import options_from
     from src.weights.reading import read_tensors
-    from src.weights.writing import save_weights
 
     refuse_caffe(source_file)
     tensors = read_tensors(source_file)
@@ -82,7 +82,7 @@ def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
         "sha256": _sha256(source_file),
         **normalisation(arguments.source, arguments.arch, source_file)._asdict(),
     }
-    save_weights(arguments.output, values, meta)
+    write_checkpoint(arguments.output, values, meta)
     print(report)
     print(f"wrote {arguments.output}; images: mean {list(meta['mean'])}, std {list(meta['std'])}, {meta['channels']}")
     if options:

@@ -66,9 +66,7 @@ def main() -> None:
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
     model = open_model(config, arguments.checkpoint, fixed_size=len(images) == 1)
     if not model.colors:
-        raise UserError(
-            f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py"
-        )
+        raise UserError(f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py")
     for path in tqdm(images, desc="predict", unit="image", disable=None):
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))

@@ -8,7 +8,7 @@ import pytest
 from mindspore import Parameter, Tensor, nn
 
 from src.engine import checkpoint as module
-from src.engine.checkpoint import load_backbone, load_checkpoint, load_network, load_state, save_checkpoint
+from src.engine.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
 from src.errors import UserError
 
 
@@ -111,20 +111,3 @@ def test_another_model_is_refused_and_nothing_is_loaded(saved):
         load_network(other, load_checkpoint(path))
     for name, value in arrays(other).items():
         np.testing.assert_array_equal(value, before[name])
-
-
-def test_backbone_from_a_whole_network_and_from_its_own_file(saved, tmp_path):
-    network, path = saved
-    fresh = Network()
-    assert "loaded 5, missing 0, unused 0" in load_backbone(fresh.backbone, path)
-    np.testing.assert_array_equal(fresh.backbone[0].weight.asnumpy(), network.backbone[0].weight.asnumpy())
-    own = {p.name.removeprefix("backbone."): p for p in network.backbone.get_parameters()}
-    entries = [{"name": name, "data": Tensor(p.asnumpy())} for name, p in own.items()]
-    ms.save_checkpoint(entries, str(tmp_path / "backbone.ckpt"))
-    assert "loaded 5, missing 0, unused 0" in load_backbone(Network().backbone, tmp_path / "backbone.ckpt")
-
-
-def test_backbone_that_is_hardly_covered_is_refused(tmp_path):
-    ms.save_checkpoint([{"name": "other.weight", "data": Tensor(np.ones(3, np.float32))}], str(tmp_path / "x.ckpt"))
-    with pytest.raises(UserError, match="covers 0 of 5 parameters"):
-        load_backbone(Network().backbone, tmp_path / "x.ckpt")

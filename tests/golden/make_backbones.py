@@ -5,8 +5,8 @@
 Needs torch, timm and transformers, which the tests themselves do not. Made with torch 2.13, timm 1.0.31 and
 transformers 4.46. Weights and images come from ``formula``. An entry ``CASE/HxW/I`` is the sample of stage I,
 ``CASE/HxW/std`` the standard deviations of the four whole maps, and ``CASE/parameters`` the number of parameters.
-``CASE/gradient/NAME`` is a sample of a parameter's gradient, in training mode without drop path, of the sum over the
-stages of mean(f^3) + mean(f).
+``CASE/gradient/NAME`` is a sample of a parameter's gradient of the sum over the stages of mean(f^3) + mean(f), in
+evaluation mode: batch statistics of so few pixels magnify fp32 rounding until ReLUs fall on the other side.
 """
 
 from pathlib import Path
@@ -133,7 +133,7 @@ def gradients(entries: dict[str, np.ndarray]) -> None:
     for case, make in GRADIENT_CASES.items():
         model, run = make(GRADIENT_SIZE)
         fill(getattr(model, "model", model))
-        model.double().train()
+        model.double().eval()
         features = run(torch.from_numpy(formula.image(*GRADIENT_SIZE, batch=2)).double())
         sum((feature**3).mean() + feature.mean() for feature in features).backward()
         for name, parameter in model.named_parameters():

@@ -3,7 +3,6 @@
 import numpy as np
 
 
-
 def conv(x, weight, bias=None):
     """[B, C, H, W] with [O, C, k, k], stride 1, padding k // 2 -> [B, O, H, W]."""
     size = weight.shape[-1]

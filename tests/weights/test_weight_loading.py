@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from src.engine.checkpoint import save_checkpoint
+from src.engine.checkpoint import save_checkpoint, write_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
 from src.schema import DataConfig
 from src.weights.catalog import HALF, IMAGENET, check_normalisation, normalisation, refuse_caffe
 from src.weights.loading import load_backbone_weights, own_parameters
-from src.weights.writing import save_weights
 from tests.weights.networks import random_tensors
 from tests.weights.torch_writer import windows, write_zip
 
@@ -108,7 +107,7 @@ def test_contradicting_config_is_warned_about():
 
 def test_converted_checkpoint_says_what_it_wants(tmp_path):
     values = {name: p.asnumpy() for name, p in own_parameters(build_backbone("resnet18")).items()}
-    save_weights(tmp_path / "x.ckpt", values, {"source": "timm", **HALF._asdict()})
+    write_checkpoint(tmp_path / "x.ckpt", values, {"source": "timm", **HALF._asdict()})
     line = load_backbone_weights(build_backbone("resnet18"), CONFIG, tmp_path / "x.ckpt", data())
     assert "warning: the backbone's weights (timm) were trained with mean [127.5, 127.5, 127.5]" in line
     line = load_backbone_weights(build_backbone("resnet18"), CONFIG, tmp_path / "x.ckpt", data(HALF.mean, HALF.std))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from src.engine.checkpoint import write_checkpoint
 from src.errors import UserError
 from src.weights.reading import read_tensors
-from src.weights.writing import save_weights
 from tests.weights.torch_writer import windows, write_legacy, write_zip
 
 ARRAYS = {
@@ -38,7 +38,7 @@ FORMATS = {
     "x.safetensors": _safetensors,
     "x.npz": _npz,
     "x.ckpt": _mindspore,
-    "own.ckpt": lambda path: save_weights(path, ARRAYS, {"source": "timm"}),
+    "own.ckpt": lambda path: write_checkpoint(path, ARRAYS, {"source": "timm"}),
 }
 
 

@@ -26,7 +26,7 @@ class TinyBackbone(nn.Cell):
         )
 
     def construct(self, image):
-        return tuple([conv(image) for conv in self.convs])  # noqa: C409 (graph mode has no generators)
+        return tuple([conv(image) for conv in self.convs])
 
 
 class WeightedOutputs(nn.Cell):

@@ -10,6 +10,4 @@ class TestFCN(DecoderTester):
 
     def expected_logits(self, parameters, maps):
         p = parameters
-        return conv(
-            conv_norm_relu(maps[3], p, "head.conv"), p["head.classifier.weight"], p["head.classifier.bias"]
-        )
+        return conv(conv_norm_relu(maps[3], p, "head.conv"), p["head.classifier.weight"], p["head.classifier.bias"])
