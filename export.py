@@ -1,7 +1,7 @@
 """Export a checkpoint for inference, and check the exported file before reporting success.
 
     python export.py --config config/quickstart.yaml --checkpoint runs/quickstart/checkpoints/best.ckpt \\
-        --format MINDIR --size 128 128 --output runs/quickstart/model
+        --format MINDIR --size 96 96 --output runs/quickstart/model
 """
 
 import argparse

@@ -12,7 +12,7 @@ python train.py --config $config --output $run
 say "2/4 evaluate the best checkpoint"
 python eval.py --config $config --checkpoint $run/checkpoints/best.ckpt --output $run/eval --sheet 6
 say "3/4 export it"
-python export.py --config $config --checkpoint $run/checkpoints/best.ckpt --format MINDIR --size 128 128 \
+python export.py --config $config --checkpoint $run/checkpoints/best.ckpt --format MINDIR --size 96 96 \
     --output $run/model
 say "4/4 evaluate the exported file"
 python eval.py --config $config --checkpoint $run/model.mindir --output $run/eval_mindir

@@ -38,7 +38,7 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     """
     height, width = rows[0][0].shape[:2]
     cell = 3.0
-    legend = 0.3 * -(-len(classes) // 6) + 0.2
+    legend = 0.2 * -(-len(classes) // 6) + 0.1
     size = (cell * len(titles), cell * height / width * len(rows) + legend + 0.3)
     figure, axes = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False)
     for row, pictures in zip(axes, rows, strict=True):

@@ -12,7 +12,7 @@ from src.data.catalog import IGNORE, SHAPES
 
 SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
 MOST_OVERLAP = 0.1  # share of a shape that another may hide
-LEAST_CONTRAST = 90  # distance in RGB between the mean colours of a shape and the background
+LEAST_CONTRAST = 100  # distance in RGB between the mean colours of a shape and the background
 
 
 def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -52,9 +52,9 @@ def _draw(random, name: str, height: int, width: int) -> np.ndarray:
     side = min(height, width)
     canvas = np.zeros((height * SCALE, width * SCALE), np.uint8)
     radius = random.uniform(0.13, 0.25) * side * SCALE
-    center = np.array([random.uniform(0.1, 0.9) * width, random.uniform(0.1, 0.9) * height]) * SCALE
+    center = np.array([random.uniform(0.15, 0.85) * width, random.uniform(0.15, 0.85) * height]) * SCALE
     turn = random.uniform(0, 2 * np.pi)
-    thin = max(3, round(random.uniform(0.04, 0.06) * side)) * SCALE
+    thin = max(3, round(random.uniform(0.055, 0.08) * side)) * SCALE
     point = tuple(int(v) for v in center)
     if name == "disc":
         cv2.circle(canvas, point, int(radius), 255, -1)
