@@ -90,11 +90,11 @@ def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
     """Run a network in evaluation mode.
 
     Args:
-        fixed_size: all images have one size; otherwise the network is compiled once for any size instead
-            of anew for each, with the slower operators that this takes.
+        fixed_size: all images have one size. Otherwise the network is compiled once for any size instead of anew
+            for each, with the slower operators that this takes; not every backbone can (Swin and MiT cannot).
     """
     cell = _Evaluation(network)
-    if not fixed_size:
+    if not fixed_size and getattr(network.backbone, "any_shape", False):
         cell.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
 
     def run(image: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ BACKBONES = {
 def build_backbone(name: str, **options) -> nn.Cell:
     """Build the backbone ``name``; ``options`` are its own (see its class).
 
-    The cell maps an image [B, 3, H, W], H and W at least 32, to four NCHW maps, finest first, and has
-    ``out_channels`` and ``strides``, four numbers each.
+    The cell maps an image [B, 3, H, W], H and W at least 32, to four NCHW maps, finest first. It has
+    ``out_channels`` and ``strides``, four numbers each, and ``any_shape``: whether it can be compiled once for
+    images of any size.
 
     Raises:
         UserError: there is no such backbone, or it has no such option.

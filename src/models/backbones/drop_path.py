@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from src.models.layers import HashedDropout, check_rate
+from src.models.layers import HashedDropout, check_rate, outer
 
 
 def linear_rates(rate, depths, branches=1):
@@ -45,4 +45,6 @@ def add_branch(x, branch, keep):
     """Residual sum x + keep * branch of two [B, ...]; ``keep`` is [B], or None for 1."""
     if keep is None:
         return x + branch
-    return x + branch * keep.astype(branch.dtype).reshape((-1,) + (1,) * (branch.ndim - 1))
+    batch = branch.shape[0]
+    factors = outer(keep.astype(branch.dtype).reshape(batch, 1), ops.ones((1, branch.size // batch), branch.dtype))
+    return x + branch * factors.reshape(branch.shape)

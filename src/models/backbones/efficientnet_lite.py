@@ -89,7 +89,10 @@ class EfficientNetLite(nn.Cell):
     Attributes:
         out_channels: channels of the four maps.
         strides: their strides; a map has ceil(H / stride) rows and ceil(W / stride) columns.
+        any_shape: whether the cell can be compiled once for images of any size.
     """
+
+    any_shape = True
 
     def __init__(self, name="efficientnet_lite0", drop_path=0.0):
         super().__init__()

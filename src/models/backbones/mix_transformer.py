@@ -19,7 +19,7 @@ from mindspore.common.initializer import HeNormal, initializer
 from src.models.backbones import token_rows
 from src.models.backbones.attention import Attention
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import GELU, Dense, LayerNorm, check_size, conv
+from src.models.layers import GELU, AddBias, Dense, LayerNorm, check_size, conv
 
 # name: channels of the first stage, blocks per stage
 ARCHITECTURES = {
@@ -59,13 +59,14 @@ class SpatialReduction(nn.Cell):
         self.bias = Parameter(initializer("zeros", (channels,)), name="bias")
         self.move = token_rows.MoveRows()
         self.product = ops.MatMul(transpose_b=True)
+        self.add_bias = AddBias()
 
     def construct(self, x, height, width):
         batch, _, channels = x.shape
         into, back = token_rows.block_tables_of(height, width, self.reduction, False, False)
         blocks = self.move(x, into, back).reshape(-1, self.reduction**2 * channels)
         weight = self.weight.transpose(0, 2, 3, 1).reshape(channels, -1)
-        return (self.product(blocks, weight) + self.bias).reshape(batch, -1, channels)
+        return self.add_bias(self.product(blocks, weight), self.bias).reshape(batch, -1, channels)
 
 
 class EfficientAttention(nn.Cell):
@@ -140,7 +141,10 @@ class MixTransformer(nn.Cell):
     Attributes:
         out_channels: channels of the four maps.
         strides: their strides; a map has ceil(H / stride) rows and ceil(W / stride) columns.
+        any_shape: whether the cell can be compiled once for images of any size.
     """
+
+    any_shape = False
 
     def __init__(self, name, drop_path=0.1, depths=None):
         super().__init__()
@@ -166,6 +170,7 @@ class MixTransformer(nn.Cell):
 
         Raises ValueError for a smaller image.
         """
+        token_rows.check_static(image)
         check_size(image)
         keeps = self.drop_path(image.shape[0])
         x1 = self.stage(image, self.patch_embed1, self.block1, self.norm1, keeps[self.starts[0] :])

@@ -80,7 +80,10 @@ class ResNet(nn.Cell):
     Attributes:
         out_channels: channels of the four maps.
         strides: their strides; a map has ceil(H / stride) rows and ceil(W / stride) columns.
+        any_shape: whether the cell can be compiled once for images of any size.
     """
+
+    any_shape = True
 
     def __init__(self, name, output_stride=32, deep_stem=False, norm_eval=False, frozen_stages=-1):
         super().__init__()

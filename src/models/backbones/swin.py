@@ -24,7 +24,7 @@ from mindspore.common.initializer import TruncatedNormal, initializer
 from src.models.backbones import token_rows
 from src.models.backbones.attention import BiasedAttention
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import GELU, Dense, LayerNorm, check_size
+from src.models.layers import GELU, AddBias, Dense, LayerNorm, check_size
 
 # name: channels of the first stage, blocks per stage, heads per stage
 ARCHITECTURES = {
@@ -59,6 +59,7 @@ class PatchProjection(nn.Cell):
         self.weight = Parameter(initializer(TruncatedNormal(0.02), (channels, 3, PATCH, PATCH)), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,)), name="bias")
         self.product = ops.MatMul(transpose_b=True)
+        self.add_bias = AddBias()
 
     def construct(self, image):
         batch, _, height, width = image.shape
@@ -69,7 +70,7 @@ class PatchProjection(nn.Cell):
         rows, columns = image.shape[2] // PATCH, image.shape[3] // PATCH
         patches = image.reshape(batch, 3, rows, PATCH, columns, PATCH).transpose(0, 2, 4, 1, 3, 5)
         weight = self.weight.reshape(self.weight.shape[0], -1)
-        tokens = self.product(patches.reshape(-1, 3 * PATCH * PATCH), weight) + self.bias
+        tokens = self.add_bias(self.product(patches.reshape(-1, 3 * PATCH * PATCH), weight), self.bias)
         return tokens.reshape(batch, rows * columns, -1)
 
 
@@ -89,12 +90,12 @@ class WindowAttention(nn.Cell):
         self.unstack = ops.Unstack(0)
 
     def construct(self, x, mask):
-        """mask: [windows, 1, N, N] or [1, 1, 1, 1], see `token_rows.attention_mask`."""
+        """mask: [windows * heads * N * N] or [1], see `token_rows.attention_mask`."""
         tokens, depth = self.window**2, self.channels // self.heads
         qkv = self.qkv(x).reshape(-1, tokens, 3, self.heads, depth).transpose(2, 0, 3, 1, 4)
         q, k, v = self.unstack(qkv)
         bias = ops.gather(self.relative_position_bias_table, token_rows.relative_positions_of(self.window), 0)
-        bias = bias.transpose(1, 0).reshape(self.heads, tokens, tokens)
+        bias = bias.transpose(1, 0).reshape(-1)
         y, _ = self.attention(q * self.scale, k, v, bias, mask)
         return self.proj(y.transpose(0, 2, 1, 3).reshape(-1, tokens, self.channels))
 
@@ -131,7 +132,7 @@ class Block(nn.Cell):
         rows = self.shift if self.shift_single or height > self.window else 0
         columns = self.shift if self.shift_single or width > self.window else 0
         into, back = token_rows.window_tables_of(height, width, self.window, (rows, columns), self.pad_first)
-        mask = token_rows.attention_mask_of(height, width, self.window, (rows, columns))
+        mask = token_rows.attention_mask_of(height, width, self.window, (rows, columns), self.attn.heads)
         y = self.move(self.norm1(x), into, back).reshape(-1, self.window**2, channels)
         y = self.attn(y, mask).reshape(batch, -1, channels)
         x = add_branch(x, self.move(y, back, into), keep1)
@@ -183,7 +184,10 @@ class SwinTransformer(nn.Cell):
     Attributes:
         out_channels: channels of the four maps.
         strides: their strides; a map has ceil(H / stride) rows and ceil(W / stride) columns.
+        any_shape: whether the cell can be compiled once for images of any size.
     """
+
+    any_shape = False
 
     def __init__(self, name, window=7, drop_path=0.2, pad_before_shift=True, shift_single_window=False, depths=None):
         super().__init__()
@@ -205,6 +209,7 @@ class SwinTransformer(nn.Cell):
 
         Raises ValueError for a smaller image.
         """
+        token_rows.check_static(image)
         check_size(image)
         height, width = -(-image.shape[2] // PATCH), -(-image.shape[3] // PATCH)
         keeps = self.drop_path(image.shape[0])

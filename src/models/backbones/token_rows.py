@@ -12,8 +12,15 @@ from functools import lru_cache
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore.ops import functional as F
 
 MASKED = -100.0  # added to the logits of pairs that must not see each other; as in the original
+
+
+def check_static(image):
+    """Refuse an image of unknown size while the graph is compiled: the tables are constants of it."""
+    if F.is_sequence_value_unknown(ops.shape(image)):
+        raise ValueError("Swin and MiT are compiled for one image size: call them without set_inputs(None, ...)")
 
 
 def _inverse(index, count):
@@ -53,16 +60,16 @@ def window_tables(height, width, window, shift, pad_first):
     return Tensor(index), Tensor(_inverse(index, height * width))
 
 
-@lru_cache(maxsize=256)
-def attention_mask(height, width, window, shift):
+@lru_cache(maxsize=16)
+def attention_mask(height, width, window, shift, heads):
     """Mask of shifted windows: tokens see each other only where they were neighbours before the shift.
 
     Returns:
-        fp32 [number of windows, 1, window * window, window * window] of 0 and ``MASKED``; without a shift
-        [1, 1, 1, 1].
+        fp32 [number of windows * heads * window^4] of 0 and ``MASKED``, the same for each head; [1] if there is no
+        shift.
     """
     if shift == (0, 0):
-        return Tensor(np.zeros((1, 1, 1, 1), np.float32))
+        return Tensor(np.zeros(1, np.float32))
     regions = [np.zeros(size + -size % window, np.float32) for size in (height, width)]
     for region, step in zip(regions, shift, strict=True):
         if step:
@@ -70,7 +77,8 @@ def attention_mask(height, width, window, shift):
             region[-step:] = 2
     region = _windows_of(3 * regions[0][:, None] + regions[1], window)
     apart = region[:, None, :, None] != region[:, None, None, :]
-    return Tensor(np.where(apart, np.float32(MASKED), np.float32(0)))
+    mask = np.where(apart, np.float32(MASKED), np.float32(0))
+    return Tensor(np.repeat(mask, heads, axis=1).reshape(-1))
 
 
 @lru_cache(maxsize=16)

@@ -41,14 +41,14 @@ def test_windows_and_back(size, shift, pad_first):
 
 
 def test_mask_separates_what_the_shift_brought_together():
-    mask = token_rows.attention_mask(6, 6, 3, (1, 1)).asnumpy()
-    assert mask.shape == (4, 1, 9, 9)
+    mask = token_rows.attention_mask(6, 6, 3, (1, 1), 2).asnumpy().reshape(4, 2, 9, 9)
     assert not mask[0].any()  # the first window holds neighbours only
     # Bottom right: rows 4, 5 and row 0, columns likewise; tokens 0 and 2 are columns 4 and 0.
     assert mask[3, 0, 0, 1] == 0
     assert mask[3, 0, 0, 2] == token_rows.MASKED
     np.testing.assert_array_equal(mask, mask.transpose(0, 1, 3, 2))
-    assert token_rows.attention_mask(6, 6, 3, (0, 0)).shape == (1, 1, 1, 1)
+    np.testing.assert_array_equal(mask[:, 0], mask[:, 1])
+    assert token_rows.attention_mask(6, 6, 3, (0, 0), 2).shape == (1,)
 
 
 def test_patch_blocks():
@@ -87,7 +87,7 @@ def test_tables_are_made_once_per_size(mode):
     network(image)
     made = [maker.cache_info().misses for maker in makers]
     asked = [maker.cache_info().hits for maker in makers]
-    # Four maps: 16, 8, 4 and 2 tokens a side. One shifted block; the unshifted ones need no mask of their own.
+    # Four maps, of 16, 8, 4 and 2 tokens a side, and one shifted block.
     assert made == [5, 5, 1]
     network(image)
     assert [maker.cache_info().misses for maker in makers] == made
