@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from src.config import dump_config, load_config
-from src.errors import run_command
+from src.errors import UserError, run_command
 from src.files import check_writable
 
 
@@ -56,7 +56,10 @@ def main() -> None:
     criterion = build_criterion(config, len(metadata.classes), IGNORE)
     if config.model.backbone.weights and not checkpoint:
         backbone = config.model.backbone
-        print(load_backbone_weights(network.backbone, backbone, backbone.weights, config.data))
+        try:
+            print(load_backbone_weights(network.backbone, backbone, backbone.weights, config.data))
+        except UserError as error:
+            raise UserError(f"model.backbone.weights: {error}") from None
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:

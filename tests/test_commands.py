@@ -123,7 +123,7 @@ def test_bad_configs(small_config, tmp_path, fails):
     assert "losses.aux: decoder fpn has no such part" in message("losses.aux.weight=0.4")
     assert "class_weights: found 2 numbers, expected 7" in message("losses.ce.class_weights=[1,2]")
     assert "GPU is not available" in message("device.target=GPU")
-    assert "model.backbone.weights" in message("model.backbone.weights=/nowhere.ckpt")
+    assert "model.backbone.weights: weights not found: /nowhere.ckpt" in message("model.backbone.weights=/nowhere.ckpt")
     assert not (tmp_path / "run").exists()
 
 
