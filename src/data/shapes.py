@@ -12,7 +12,7 @@ from src.data.catalog import IGNORE, SHAPES
 
 SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
 MOST_OVERLAP = 0.1  # share of a shape that another may hide
-LEAST_CONTRAST = 100  # distance in RGB between the mean colours of a shape and the background
+LEAST_CONTRAST = 120  # distance in RGB between the mean colours of a shape and the background
 
 
 def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.
         inside = cover > 0.5
         label[inside] = class_id
         visible.append(inside)
-    image += _light(random, height, width) + random.normal(0, random.uniform(2, 9), image.shape)
+    image += _light(random, height, width) + random.normal(0, random.uniform(2, 7), image.shape)
     label[_contours(label)] = IGNORE
     return image.clip(0, 255).round().astype(np.uint8), label
 

@@ -13,8 +13,6 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, Normal, TruncatedNormal, initializer
 from mindspore.ops import functional as F
 
-from src.models.convolution import NarrowConv3x3
-
 MIN_SIZE = 32  # smallest height and width of an image: the deepest stride of a pyramid
 
 
@@ -29,10 +27,6 @@ def check_size(image):
 # ----------------------------------------------------------------------------------- convolution and norm
 def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1, bias=False):
     """Convolution with PyTorch's padding: the output has ceil(size / stride) rows and columns (odd kernels)."""
-    weight_init = HeNormal(mode="fan_out", nonlinearity="relu")
-    narrow = kernel_size == 3 and stride == groups == 1 and not bias and out_channels <= 64
-    if narrow and ms.get_context("device_target") == "CPU":
-        return NarrowConv3x3(in_channels, out_channels, dilation, weight_init)
     return nn.Conv2d(
         in_channels,
         out_channels,
@@ -43,7 +37,7 @@ def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1,
         dilation=dilation,
         group=groups,
         has_bias=bias,
-        weight_init=weight_init,
+        weight_init=HeNormal(mode="fan_out", nonlinearity="relu"),
         bias_init="zeros",
     )
 

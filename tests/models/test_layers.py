@@ -6,7 +6,6 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.models import layers
-from src.models.convolution import NarrowConv3x3
 from src.models.layers import ChannelDropout, StemPool, check_size, resize_bilinear
 from tests.models import reference
 
@@ -202,29 +201,3 @@ class Alike(nn.Cell):
     def construct(self, fine, coarse):
         fine, coarse = self.layer.alike((fine, coarse))
         return fine, coarse
-
-
-class TestNarrowConvolution:
-    @pytest.mark.parametrize("dilation", [1, 2])
-    def test_equals_the_standard_convolution(self, mode, dilation):
-        x, weight = random(2, 12, 9, 11), random(2, 7, 9, 11)
-        narrow = layers.conv(12, 7, 3, dilation=dilation)
-        assert isinstance(narrow, NarrowConv3x3)
-        standard = nn.Conv2d(12, 7, 3, pad_mode="pad", padding=dilation, dilation=dilation)
-        standard.weight.set_data(narrow.weight.value())
-        results = []
-        for cell in (narrow, standard):
-            cell.set_train(True)
-            value, (by_input, by_weight) = ms.value_and_grad(Product(cell, weight), 0, cell.trainable_params())(x)
-            results.append([value.asnumpy(), by_input.asnumpy(), by_weight[0].asnumpy()])
-        for own, expected in zip(*results, strict=True):
-            np.testing.assert_allclose(own, expected, atol=1e-5 * np.abs(expected).max())
-        for cell in (narrow, standard):
-            cell.set_train(False)
-        np.testing.assert_allclose(narrow(x).asnumpy(), standard(x).asnumpy(), atol=1e-5)
-
-    def test_other_convolutions_are_standard(self):
-        for options in ({"stride": 2}, {"groups": 4}, {"bias": True}):
-            assert type(layers.conv(12, 8, 3, **options)) is nn.Conv2d
-        assert type(layers.conv(12, 8, 1)) is nn.Conv2d
-        assert type(layers.conv(12, 128, 3)) is nn.Conv2d
