@@ -122,8 +122,14 @@ CASES = {
 GRADIENT_SIZE = (72, 104)
 GRADIENT_CASES = {
     "resnet18": timm_pyramid("resnet18"),
-    "swin_tiny": swin("tiny", 7, pad_first=True, always=False, depths=(2, 1, 2, 1), drop_path_rate=0.0),
-    "mit_b0": segformer("mit_b0", drop_path_rate=0.0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
+    "swin_tiny": swin("tiny", 7, pad_first=True, always=False, depths=(1, 2, 1, 1), drop_path_rate=0.0),
+    "mit_b0": segformer(
+        "mit_b0",
+        depths=(1, 1, 1, 1),
+        drop_path_rate=0.0,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    ),
     "efficientnet_lite0": timm_pyramid("tf_efficientnet_lite0"),
 }
 

@@ -33,7 +33,7 @@ PARAMETERS = {  # of timm's, transformers' and torchvision's classes without hea
 }
 SHALLOW = {  # one network of each family, short where that saves compilation
     "resnet18": {},
-    "swin_tiny": {"depths": (2, 1, 2, 1)},
+    "swin_tiny": {"depths": (1, 2, 1, 1)},
     "mit_b0": {"depths": (1, 1, 1, 1)},
     "efficientnet_lite0": {"drop_path": 0.2},
 }
@@ -127,7 +127,8 @@ def test_every_parameter_of_every_backbone_gets_a_gradient(name):
 
 @pytest.mark.parametrize("name", SHALLOW)
 def test_gradients_equal_the_originals(name):
-    options = {"swin_tiny": {"depths": (2, 1, 2, 1), "drop_path": 0.0}, "mit_b0": {"drop_path": 0.0}}.get(name, {})
+    transformer = name in ("swin_tiny", "mit_b0")
+    options = {**SHALLOW[name], "drop_path": 0.0} if transformer else {}
     network = build_backbone(name, **options)
     parity.set_weights(name, network)
     _, gradients = gradient(
@@ -136,9 +137,9 @@ def test_gradients_equal_the_originals(name):
     parity.check_gradients(name, name, gradients)
 
 
-@pytest.mark.parametrize("name", ["swin_tiny", "mit_b0"])
-def test_both_modes_have_the_same_gradients(name):
-    network = build_backbone(name, **{"depths": (1, 1, 1, 1), "drop_path": 0.0})
+def test_both_modes_have_the_same_gradients():
+    """Of Swin, which has nearly all cells with hand-written gradients."""
+    network = build_backbone("swin_tiny", depths=(1, 2, 1, 1), drop_path=0.0)
     image = random_image(1, 3, 64, 80)
     value, gradients = gradient(network, image)
     ms.set_context(mode=ms.PYNATIVE_MODE)

@@ -36,9 +36,7 @@ FAST = [  # in PyNative, which needs no compilation
     ("swin_tiny", SQUARE),
     ("swin_tiny_timm", ODD),
     ("swin_tiny_mmseg", SQUARE),
-    ("swin_base_window12", ODD),
     ("mit_b0", SQUARE),
-    ("mit_b2", ODD),
 ]
 FAST_GRAPH = ["resnet18", "efficientnet_lite0", "swin_tiny", "mit_b0"]
 
