@@ -60,14 +60,18 @@ class AdamW(_Optimizer):
         # The kernel adds eps to sqrt(v) before the bias correction, AdamW adds it after.
         eps = self.eps * ops.sqrt(1.0 - power2)
         for i in range(len(self.weights)):
-            rate = lr * self.multipliers[i]
-            if self.decays[i] > 0:
-                ops.assign(self.weights[i], self.weights[i] * (1.0 - rate * self.decays[i]))
-            self.adam(
-                self.weights[i], self.first_moments[i], self.second_moments[i],
-                power1, power2, rate, self.beta1, self.beta2, eps, gradients[i],
-            )  # fmt: skip
+            self._update(i, gradients[i], lr, power1, power2, eps)
         return lr
+
+    def _update(self, i, gradient, lr, power1, power2, eps):
+        """One weight. A method of its own: branches inside the unrolled loop exceed the call depth of deep networks."""
+        rate = lr * self.multipliers[i]
+        if self.decays[i] > 0:
+            ops.assign(self.weights[i], self.weights[i] * (1.0 - rate * self.decays[i]))
+        self.adam(
+            self.weights[i], self.first_moments[i], self.second_moments[i],
+            power1, power2, rate, self.beta1, self.beta2, eps, gradient,
+        )  # fmt: skip
 
 
 class SGD(_Optimizer):
@@ -86,8 +90,10 @@ class SGD(_Optimizer):
     def construct(self, gradients, lr):
         """gradients: one tensor per weight; lr: fp32 scalar tensor."""
         for i in range(len(self.weights)):
-            gradient = gradients[i]
-            if self.decays[i] > 0:
-                gradient = gradient + self.decays[i] * self.weights[i]
-            self.apply(self.weights[i], self.velocities[i], lr * self.multipliers[i], gradient, self.momentum)
+            self._update(i, gradients[i], lr)
         return lr
+
+    def _update(self, i, gradient, lr):
+        if self.decays[i] > 0:
+            gradient = gradient + self.decays[i] * self.weights[i]
+        self.apply(self.weights[i], self.velocities[i], lr * self.multipliers[i], gradient, self.momentum)
