@@ -5,11 +5,14 @@ unweighted value. The parts of a decoder and their order stand in ``PARTS``, how
 the configuration's ``losses`` in ``BUILDERS``.
 """
 
+from collections.abc import Sequence
+
 import mindspore as ms
 from mindspore import nn, ops
 
 from src.errors import UserError
 from src.losses.cross_entropy import CrossEntropy
+from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
 from src.schema import AuxiliaryConfig, Config, CrossEntropyConfig, LossesConfig
 
@@ -23,7 +26,7 @@ class LogitsLoss(nn.Cell):
     """Cross entropy of one of the outputs, logits of any size.
 
     Args:
-        index: which of the decoder's outputs.
+        index: place of the logits among the decoder's outputs.
         cross_entropy: cell from logits and label of one size to a scalar.
     """
 
@@ -38,17 +41,18 @@ class LogitsLoss(nn.Cell):
         return self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label)
 
 
-def _ce(config: CrossEntropyConfig, num_classes: int, ignore_index: int) -> nn.Cell:
+def _ce(config: CrossEntropyConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
     weights = config.class_weights
     if weights is not None and len(weights) != num_classes:
         raise UserError(f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class")
+    place = outputs.index("logits")
     if config.ohem is None:
-        return LogitsLoss(0, CrossEntropy(ignore_index, weights))
-    return LogitsLoss(0, CrossEntropy(ignore_index, weights, config.ohem.threshold, config.ohem.min_kept))
+        return LogitsLoss(place, CrossEntropy(ignore_index, weights))
+    return LogitsLoss(place, CrossEntropy(ignore_index, weights, config.ohem.threshold, config.ohem.min_kept))
 
 
-def _aux(config: AuxiliaryConfig, num_classes: int, ignore_index: int) -> nn.Cell:
-    return LogitsLoss(1, CrossEntropy(ignore_index))
+def _aux(config: AuxiliaryConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
+    return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index))
 
 
 # part: its section of the schema, whose defaults hold where the configuration has none, and its builder
@@ -99,5 +103,6 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
     for name in names:
         default, build = BUILDERS[name]
         section = getattr(config.losses, name) or default()
-        parts.append((name, section.weight, build(section, num_classes, ignore_index)))
+        outputs = DECODERS[decoder].OUTPUTS
+        parts.append((name, section.weight, build(section, outputs, num_classes, ignore_index)))
     return Criterion(parts)

@@ -8,6 +8,8 @@ logits 4 x 11 x 256 x 256: 134 against 20; 8 x 11 x 352 x 352: 526 against 85; 2
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.parallel import MeanOverWorkers
+
 
 class _WeightedNLL(nn.Cell):
     """Sum over pixels of weight times negative log-likelihood, with a hand-written gradient.
@@ -42,7 +44,8 @@ class CrossEntropy(nn.Cell):
     With class weights the mean is weighted as in PyTorch: sum(w * loss) / sum(w). With mining only hard pixels
     count: those whose true class has a probability below ``threshold``, and in any case the ``min_kept`` of the
     batch with the lowest (OHEM; Shrivastava et al., CVPR 2016, per pixel as in mmsegmentation's
-    OHEMPixelSampler; the mean is over the pixels kept). If no pixel counts, value and gradient are 0.
+    OHEMPixelSampler; the mean is over the pixels kept). If no pixel counts, value and gradient are 0. With several
+    workers the mean of their losses is the loss of all pixels (mining is per worker).
 
     Args:
         ignore_index: label of the pixels that never count; every other label must be in 0..K-1.
@@ -57,6 +60,7 @@ class CrossEntropy(nn.Cell):
         self.class_weights = None if class_weights is None else Tensor(class_weights, ms.float32)
         self.ohem_threshold = ohem_threshold
         self.ohem_min_kept = ohem_min_kept
+        self.mean_over_workers = MeanOverWorkers()
         self.nll = _WeightedNLL()
         self.log_softmax = ops.LogSoftmax(axis=1)
 
@@ -73,7 +77,7 @@ class CrossEntropy(nn.Cell):
         if self.class_weights is not None:
             weight = weight * ops.gather(self.class_weights, label, 0)
         loss, _ = self.nll(logits, label, weight)
-        total = _sum(weight)
+        total = self.mean_over_workers(_sum(weight))
         return loss / ops.select(total > 0, total, ops.ones_like(total))
 
     def _hard(self, logits, label, valid):

@@ -1,7 +1,9 @@
 """Decoders: four feature maps to logits.
 
-Contract: ``construct(features)`` takes four NCHW maps, finest first, and returns in training the tuple
-(logits, *what its losses need), in evaluation the logits alone, at the decoder's own stride.
+Contract: ``construct(features)`` takes four NCHW maps, finest first, and returns in training a tuple whose entries
+``OUTPUTS`` names (logits, what its losses need, and last "features": the map before the classifier), in evaluation
+the logits alone, at the decoder's own stride. ``embed(features)`` returns the map before the classifier (and before
+its dropout) in any mode. Outputs that no loss reads are dropped by the compiler and cost nothing.
 """
 
 from collections.abc import Sequence

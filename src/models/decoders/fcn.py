@@ -28,9 +28,13 @@ class FCNHead(nn.Cell):
         self.dropout = ChannelDropout(dropout)
         self.classifier = classifier(channels, num_classes)
 
+    def classify(self, embedded):
+        """What ``conv`` made of the map, [B, D, H, W] -> logits [B, K, H, W]."""
+        return self.classifier(self.dropout(embedded))
+
     def construct(self, feature):
         """[B, C, H, W] -> logits [B, K, H, W]."""
-        return self.classifier(self.dropout(self.conv(feature)))
+        return self.classify(self.conv(feature))
 
 
 class FCN(nn.Cell):
@@ -44,14 +48,21 @@ class FCN(nn.Cell):
         dropout: rate of the channel dropout in both heads.
     """
 
+    OUTPUTS = ("logits", "auxiliary", "features")
+
     def __init__(self, in_channels, num_classes, channels=512, auxiliary_channels=256, dropout=0.1):
         super().__init__()
         self.head = FCNHead(in_channels[3], num_classes, channels, dropout)
         self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
 
+    def embed(self, features):
+        """Four maps -> the map before the classifier [B, D, H_3, W_3]."""
+        return self.head.conv(features[3])
+
     def construct(self, features):
-        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training (logits, auxiliary logits)."""
-        logits = self.head(features[3])
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training see OUTPUTS."""
+        embedded = self.embed(features)
+        logits = self.head.classify(embedded)
         if self.training:
-            return logits, self.auxiliary(features[2])
+            return logits, self.auxiliary(features[2]), embedded
         return logits

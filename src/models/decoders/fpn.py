@@ -23,6 +23,8 @@ class FPN(nn.Cell):
         dropout: rate of the channel dropout before the classifier.
     """
 
+    OUTPUTS = ("logits", "features")
+
     def __init__(self, in_channels, num_classes, channels=128, dropout=0.1):
         super().__init__()
         self.laterals = nn.CellList([conv(width, channels, 1) for width in in_channels])
@@ -30,22 +32,38 @@ class FPN(nn.Cell):
         self.dropout = ChannelDropout(dropout)
         self.classifier = classifier(channels, num_classes)
 
-    def construct(self, features):
-        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training the tuple (logits,)."""
+    def levels(self, features):
+        """Four maps -> the pyramid's four [B, D, H_i, W_i]."""
         p3 = self.laterals[3](features[3])
         p2 = _plus_resized(self.laterals[2](features[2]), p3)
         p1 = _plus_resized(self.laterals[1](features[1]), p2)
         p0 = _plus_resized(self.laterals[0](features[0]), p1)
-        levels = (self.outputs[0](p0), self.outputs[1](p1), self.outputs[2](p2), self.outputs[3](p3))
+        return self.outputs[0](p0), self.outputs[1](p1), self.outputs[2](p2), self.outputs[3](p3)
+
+    def embed(self, features):
+        """Four maps -> the map before the classifier [B, D, H_0, W_0]."""
+        return _sum_resized(self.levels(features))
+
+    def construct(self, features):
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS."""
+        levels = self.levels(features)
         # Sum, dropout, classifier. Dropout of whole channels and the 1x1 convolution commute with resizing, so
         # each level is classified at its own size: K channels are resized instead of D.
-        levels = self.dropout.alike(levels)
-        logits = self.classifier(levels[0])
-        for level in levels[1:]:
+        dropped = self.dropout.alike(levels)
+        logits = self.classifier(dropped[0])
+        for level in dropped[1:]:
             logits = _plus_resized(logits, ops.conv2d(level, self.classifier.weight))
         if self.training:
-            return (logits,)
+            return logits, _sum_resized(levels)
         return logits
+
+
+def _sum_resized(levels):
+    """Maps, finest first -> their sum at the size of the first."""
+    total = levels[0]
+    for level in levels[1:]:
+        total = _plus_resized(total, level)
+    return total
 
 
 def _plus_resized(fine, coarse):

@@ -30,7 +30,10 @@ class TinyBackbone(nn.Cell):
 
 
 class WeightedOutputs(nn.Cell):
-    """Sum of all training outputs, each number with a weight of its own, so that no gradient cancels."""
+    """Sum of all training outputs but the last, each number with a weight of its own, so that no gradient cancels.
+
+    The last output, the features, is left out so that the gradient has to come through what the losses read.
+    """
 
     def __init__(self, decoder, weights):
         super().__init__()
@@ -39,10 +42,32 @@ class WeightedOutputs(nn.Cell):
 
     def construct(self, features):
         total = 0
-        outputs = self.decoder(features)
+        outputs = flat(self.decoder(features))
         for i in range(len(self.weights)):
             total = total + (outputs[i] * self.weights[i]).sum()
         return total
+
+
+def flat(outputs):
+    """Training outputs with the tuples among them unpacked, without the last, the features."""
+    tensors = []
+    for output in outputs[:-1]:
+        if isinstance(output, (tuple, list)):
+            tensors += output
+        else:
+            tensors.append(output)
+    return tensors
+
+
+class Embedding(nn.Cell):
+    """A decoder's map before the classifier."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def construct(self, features):
+        return self.decoder.embed(features)
 
 
 def features(size, batch=2):
@@ -63,12 +88,11 @@ def randomize(decoder):
 
 
 class DecoderTester:
-    """Subclasses set the attributes, and may override ``expected_logits``."""
+    """Subclasses set the attributes and override ``expected_logits``; ``expected_extras`` if there are any."""
 
     name: str
     options: dict = {}
     level = 0  # feature whose size the logits have
-    extra_levels: tuple = ()  # of the further training outputs, when those are logits too
 
     def build(self):
         return build_decoder(self.name, CHANNELS, CLASSES, **self.options)
@@ -77,23 +101,45 @@ class DecoderTester:
         """Logits in evaluation, computed in NumPy from the paper's formula."""
         raise NotImplementedError
 
+    def classify(self, decoder, embedded):
+        """Logits in evaluation from the features."""
+        return decoder.classifier(embedded).asnumpy()
+
+    def expected_extras(self, maps):
+        """Shapes of the training outputs between the logits and the features, tuples among them unpacked."""
+        return []
+
     @pytest.mark.parametrize("size", [(33, 47), (64, 96)])
     def test_shapes(self, mode, size):
         decoder, maps = self.build(), features(size)
         decoder.set_train(True)
         outputs = decoder(maps)
         assert isinstance(outputs, tuple)
-        sizes = [maps[level].shape[2:] for level in (self.level, *self.extra_levels)]
-        assert [output.shape for output in outputs] == [(2, CLASSES, *size) for size in sizes]
+        assert len(outputs) == len(decoder.OUTPUTS)
+        logits = (2, CLASSES, *maps[self.level].shape[2:])
+        assert [output.shape for output in flat(outputs)] == [logits, *self.expected_extras(maps)]
         decoder.set_train(False)
-        assert decoder(maps).shape == (2, CLASSES, *sizes[0])
+        assert decoder(maps).shape == logits
+
+    def test_features_are_what_the_classifier_sees(self, mode):
+        decoder, maps = self.build(), features((64, 96))
+        assert (decoder.OUTPUTS[0], decoder.OUTPUTS[-1]) == ("logits", "features")
+        decoder.set_train(True)
+        in_training = decoder(maps)[-1]
+        assert in_training.shape[0] == 2
+        assert in_training.shape[2:] == maps[self.level].shape[2:]
+        decoder.set_train(False)
+        embedded = Embedding(decoder)(maps)
+        assert embedded.shape == in_training.shape
+        np.testing.assert_allclose(self.classify(decoder, embedded), decoder(maps).asnumpy(), atol=1e-4)
 
     def test_every_parameter_has_a_gradient(self, mode):
         decoder, maps = self.build(), features((64, 96))
         randomize(decoder)
         decoder.set_train(True)
         generator = np.random.default_rng(2)
-        weights = [Tensor(generator.standard_normal(output.shape).astype(np.float32)) for output in decoder(maps)]
+        outputs = flat(decoder(maps))
+        weights = [Tensor(generator.standard_normal(output.shape).astype(np.float32)) for output in outputs]
         parameters = decoder.trainable_params()
         gradients = ms.grad(WeightedOutputs(decoder, weights), None, parameters)(maps)
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -124,4 +170,4 @@ class DecoderTester:
         outputs = network(ops.ones((1, 3, 64, 64), ms.float32))
         stride = STRIDES[self.level]
         assert outputs[0].shape == (1, CLASSES, 64 // stride, 64 // stride)
-        assert len(outputs) == 1 + len(self.extra_levels)
+        assert len(outputs) == len(network.decoder.OUTPUTS)

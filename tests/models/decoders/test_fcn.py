@@ -1,4 +1,4 @@
-from tests.models.decoders.base import DecoderTester
+from tests.models.decoders.base import CLASSES, DecoderTester
 from tests.models.reference import conv, conv_norm_relu
 
 
@@ -6,7 +6,12 @@ class TestFCN(DecoderTester):
     name = "fcn"
     options = {"channels": 8, "auxiliary_channels": 6}
     level = 3
-    extra_levels = (2,)
+
+    def classify(self, decoder, embedded):
+        return decoder.head.classifier(embedded).asnumpy()
+
+    def expected_extras(self, maps):
+        return [(2, CLASSES, *maps[2].shape[2:])]
 
     def expected_logits(self, parameters, maps):
         p = parameters
