@@ -43,7 +43,7 @@ def main() -> None:
     from src.engine.trainer import Trainer
     from src.losses import build_criterion
     from src.models import build_model
-    from src.weights.loading import load_backbone_weights
+    from src.weights.loading import load_backbone_weights, load_decoder_weights
 
     target = device.setup(config.device.target, config.device.mode)
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
@@ -60,6 +60,11 @@ def main() -> None:
             print(load_backbone_weights(network.backbone, backbone, backbone.weights, config.data))
         except UserError as error:
             raise UserError(f"model.backbone.weights: {error}") from None
+    if config.model.decoder.weights and not checkpoint:
+        try:
+            print(load_decoder_weights(network.decoder, config.model.decoder.weights))
+        except UserError as error:
+            raise UserError(f"model.decoder.weights: {error}") from None
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:

@@ -164,7 +164,13 @@ class EfficientNetLiteConfig(BackboneSection):
     drop_path: Rate = 0.0  # of the last block
 
 
-class FPNConfig(Section):
+class DecoderSection(Section):
+    """Keys that all decoders share."""
+
+    weights: str | None = None  # checkpoint of this project to start from: a whole network's or a converted decoder
+
+
+class FPNConfig(DecoderSection):
     """Semantic FPN baseline."""
 
     name: Literal["fpn"]
@@ -172,7 +178,7 @@ class FPNConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class FCNConfig(Section):
+class FCNConfig(DecoderSection):
     """FCN baseline on the deepest feature, with an auxiliary head on the one before."""
 
     name: Literal["fcn"]
@@ -181,10 +187,25 @@ class FCNConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+class ECENetConfig(DecoderSection):
+    """ECENet (ICCV 2023): class embeddings extracted from masks."""
+
+    name: Literal["ecenet"]
+    channels: Count = 256
+    heads: Count = 4
+    mlp_ratio: Count = 4  # width of the MLPs relative to channels
+    token_ratio: Positive = 1.0  # finest pooling grid: floor(sqrt(classes) * ratio) a side, made odd
+    invert_attention: bool = True  # attend with negative affinities, as the release does
+    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the release's runtime
+    ghost_upscale: bool = True  # learned upsampling of the coarse levels; false: bilinear
+    feature_reconstruction: bool = True  # false: take the backbone's features as they are, without diversity
+    dropout: Rate = 0.1
+
+
 BackboneConfig = Annotated[
     ResNetConfig | SwinConfig | MixTransformerConfig | EfficientNetLiteConfig, Field(discriminator="name")
 ]
-DecoderConfig = Annotated[FPNConfig | FCNConfig, Field(discriminator="name")]
+DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig, Field(discriminator="name")]
 
 
 class ModelConfig(Section):
@@ -216,11 +237,33 @@ class AuxiliaryConfig(Section):
     weight: Annotated[float, Field(ge=0)] = 0.4
 
 
+class MaskConfig(Section):
+    """Sigmoid focal loss of the class masks (ECENet)."""
+
+    weight: Annotated[float, Field(ge=0)] = 5.0
+    ignore_as_negative: bool = False  # true: ignored pixels count as "not this class", here and in the dice loss
+
+
+class DiceConfig(Section):
+    """Dice loss of the class masks (ECENet)."""
+
+    weight: Annotated[float, Field(ge=0)] = 2.0
+
+
+class DiversityConfig(Section):
+    """Diversity loss of the reconstructed features (ECENet)."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.2
+
+
 class LossesConfig(Section):
     """One entry per part; a part that is not named here has its default weight."""
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None
+    mask: MaskConfig | None = None
+    dice: DiceConfig | None = None
+    diversity: DiversityConfig | None = None
 
 
 # ------------------------------------------------------------------------------------ optimizer, schedule

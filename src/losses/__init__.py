@@ -1,8 +1,8 @@
 """Training losses, and which decoder is trained with which.
 
-A part is a cell ``construct(outputs, label)`` that says which of the decoder's outputs it reads; it returns its
-unweighted value. The parts of a decoder and their order stand in ``PARTS``, how a part is made from its entry of
-the configuration's ``losses`` in ``BUILDERS``.
+A loss is a cell ``construct(outputs, label)`` that is told which of the decoder's outputs it reads and returns a tuple
+of unweighted values, one for each of its parts. The losses of a decoder and their order stand in ``LOSSES``, how a
+loss is made from its entries of the configuration's ``losses`` in ``BUILDERS``.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,24 @@ from mindspore import nn, ops
 
 from src.errors import UserError
 from src.losses.cross_entropy import CrossEntropy
+from src.losses.diversity import DiversityLoss
+from src.losses.mask import MaskLoss
 from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
-from src.schema import AuxiliaryConfig, Config, CrossEntropyConfig, LossesConfig
+from src.schema import (
+    AuxiliaryConfig,
+    Config,
+    CrossEntropyConfig,
+    DiceConfig,
+    DiversityConfig,
+    LossesConfig,
+    MaskConfig,
+)
 
-PARTS = {
+LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
+    "ecenet": ("ce", "masks", "diversity"),
 }
 
 
@@ -36,29 +47,44 @@ class LogitsLoss(nn.Cell):
         self.cross_entropy = cross_entropy
 
     def construct(self, outputs, label):
-        """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> scalar."""
+        """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> a tuple of one scalar."""
         logits = outputs[self.index].astype(ms.float32)
-        return self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label)
+        return (self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label),)
 
 
-def _ce(config: CrossEntropyConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
-    weights = config.class_weights
+def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.ce or CrossEntropyConfig()
+    weights, ohem = section.class_weights, section.ohem
     if weights is not None and len(weights) != num_classes:
         raise UserError(f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class")
-    place = outputs.index("logits")
-    if config.ohem is None:
-        return LogitsLoss(place, CrossEntropy(ignore_index, weights))
-    return LogitsLoss(place, CrossEntropy(ignore_index, weights, config.ohem.threshold, config.ohem.min_kept))
+    mining = () if ohem is None else (ohem.threshold, ohem.min_kept)
+    return LogitsLoss(outputs.index("logits"), CrossEntropy(ignore_index, weights, *mining)), {"ce": section.weight}
 
 
-def _aux(config: AuxiliaryConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
-    return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index))
+def _aux(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.aux or AuxiliaryConfig()
+    return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index)), {"aux": section.weight}
 
 
-# part: its section of the schema, whose defaults hold where the configuration has none, and its builder
+def _masks(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    mask, dice = config.mask or MaskConfig(), config.dice or DiceConfig()
+    cell = MaskLoss(outputs.index("masks"), num_classes, ignore_index, mask.ignore_as_negative)
+    return cell, {"mask": mask.weight, "dice": dice.weight}
+
+
+def _diversity(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.diversity or DiversityConfig()
+    cell = DiversityLoss(outputs.index("diversity"), outputs.index("diverse_channels"))
+    return cell, {"diversity": section.weight}
+
+
+# loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
+# weight of each part
 BUILDERS = {
-    "ce": (CrossEntropyConfig, _ce),
-    "aux": (AuxiliaryConfig, _aux),
+    "ce": (("ce",), _ce),
+    "aux": (("aux",), _aux),
+    "masks": (("mask", "dice"), _masks),
+    "diversity": (("diversity",), _diversity),
 }
 
 
@@ -66,21 +92,24 @@ class Criterion(nn.Cell):
     """Weighted sum of a decoder's losses.
 
     Args:
-        parts: (name, weight, cell) of each.
+        losses: (cell, {part: weight}) of each.
 
     Attributes:
         part_names: names of the entries of the second output.
     """
 
-    def __init__(self, parts):
+    def __init__(self, losses):
         super().__init__()
-        self.part_names = tuple(name for name, _, _ in parts)
-        self.weights = tuple(weight for _, weight, _ in parts)
-        self.parts = nn.CellList([cell for _, _, cell in parts])
+        self.part_names = tuple(name for _, weights in losses for name in weights)
+        self.weights = tuple(weight for _, weights in losses for weight in weights.values())
+        self.losses = nn.CellList([cell for cell, _ in losses])
 
     def construct(self, outputs, label):
         """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted parts fp32 [len(part_names)]."""
-        values = [part(outputs, label) for part in self.parts]
+        values = []
+        for loss in self.losses:
+            for value in loss(outputs, label):
+                values.append(value)
         total = 0
         for weight, value in zip(self.weights, values):  # noqa: B905 (graph mode has no strict)
             total = total + weight * value
@@ -95,14 +124,9 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
             not fit the number of classes.
     """
     decoder = config.model.decoder.name
-    names = PARTS[decoder]
+    entries = [entry for loss in LOSSES[decoder] for entry in BUILDERS[loss][0]]
     for name in LossesConfig.model_fields:
-        if getattr(config.losses, name) is not None and name not in names:
-            raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(names)}")
-    parts = []
-    for name in names:
-        default, build = BUILDERS[name]
-        section = getattr(config.losses, name) or default()
-        outputs = DECODERS[decoder].OUTPUTS
-        parts.append((name, section.weight, build(section, outputs, num_classes, ignore_index)))
-    return Criterion(parts)
+        if getattr(config.losses, name) is not None and name not in entries:
+            raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(entries)}")
+    outputs = DECODERS[decoder].OUTPUTS
+    return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in LOSSES[decoder]])

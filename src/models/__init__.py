@@ -9,10 +9,10 @@ from src.schema import ModelConfig
 def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
     """Build the network of a configuration's ``model`` section, freshly initialised.
 
-    ``model.backbone.weights`` is not read here. For reproducible weights and dropout masks call
+    The files of ``weights`` are not read here. For reproducible weights and dropout masks call
     ``mindspore.set_seed`` before.
     """
     backbone = build_backbone(**model_config.backbone.model_dump(exclude={"weights"}))
-    options = model_config.decoder.model_dump()
+    options = model_config.decoder.model_dump(exclude={"weights"})
     decoder = build_decoder(options.pop("name"), backbone.out_channels, num_classes, **options)
     return Segmentor(backbone, decoder)

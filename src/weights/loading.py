@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from mindspore import Tensor, nn
 
+from src.engine.checkpoint import load_checkpoint
+from src.errors import UserError, listing
 from src.schema import BackboneConfig, DataConfig
 from src.weights.catalog import check_normalisation, normalisation, refuse_caffe
 from src.weights.convert import convert
@@ -55,6 +58,39 @@ def own_parameters(backbone: nn.Cell) -> Mapping[str, object]:
     Integer parameters (the states of random layers) are no weights and are left out.
     """
     return {p.name.removeprefix("backbone."): p for p in backbone.get_parameters() if p.dtype.is_floating_point}
+
+
+def random_states(cell: nn.Cell) -> dict[str, np.ndarray]:
+    """Return the integer parameters by name: the states of random layers, which a network's checkpoint holds too."""
+    return {p.name: p.asnumpy() for p in cell.get_parameters() if not p.dtype.is_floating_point}
+
+
+def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
+    """Copy a decoder from a checkpoint of this project, whole (``decoder.*``) or converted with ``--arch head``.
+
+    Returns:
+        A line to print.
+
+    Raises:
+        UserError: the file cannot be read or is of another decoder; the decoder is unchanged then.
+    """
+    checkpoint = load_checkpoint(path)
+    wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if p.dtype.is_floating_point}
+    found = {n.removeprefix("decoder."): v for n, v in checkpoint.tensors.items() if n.startswith("decoder.")}
+    problems = [f"missing: {name}" for name in wanted if name not in found]
+    problems += [
+        f"shape: {name} is {found[name].shape}, expected {tuple(parameter.shape)}"
+        for name, parameter in wanted.items()
+        if name in found and found[name].shape != tuple(parameter.shape)
+    ]
+    if problems:
+        raise UserError(
+            f"{path}: does not fit model.decoder ({len(problems)} of {len(wanted)} parameters):\n"
+            + listing(problems, limit=5)
+        )
+    for name, parameter in wanted.items():
+        parameter.set_data(Tensor(found[name], parameter.dtype))
+    return f"{path}: loaded all {len(wanted)} parameters of the decoder"
 
 
 def _as_meta(source: str, arch: str, path: str | Path) -> dict[str, object]:

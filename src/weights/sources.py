@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from src.weights.rules import Origin, find_origin
-from src.weights.tables import efficientnet_lite, mix_transformer, resnet, swin
+from src.weights.tables import ecenet, efficientnet_lite, mix_transformer, resnet, swin
 
 # Parts of a file that are no weights of a backbone: heads, their norms, counters, computed indices, random states.
 _LEFT_OUT = re.compile(
@@ -88,6 +88,7 @@ SOURCES = {
     ),
     "mindcv": Source({"resnet": resnet.MINDCV, "swin": swin.MINDCV}),
     "efficientnet-lite": Source({"efficientnet": efficientnet_lite.EFFICIENTNET_LITE}),
+    "ecenet-release": Source({"ecenet": ecenet.RELEASE}),  # of its files ``release`` makes backbone and decoder
 }
 
 

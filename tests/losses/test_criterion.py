@@ -6,7 +6,7 @@ import pytest
 from mindspore import Tensor, ops
 
 from src.errors import UserError
-from src.losses import PARTS, build_criterion
+from src.losses import LOSSES, build_criterion
 from src.models.decoders import DECODERS
 from src.schema import Config
 from tests.losses import reference
@@ -38,7 +38,7 @@ def expected(logits, label):
 
 
 def test_every_decoder_has_losses():
-    assert set(PARTS) == set(DECODERS)
+    assert set(LOSSES) == set(DECODERS)
 
 
 def test_defaults_of_fcn(mode):
@@ -50,6 +50,20 @@ def test_defaults_of_fcn(mode):
     assert parts.dtype == total.dtype == ms.float32
     np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
     np.testing.assert_allclose(total.asnumpy(), values[0] + 0.4 * values[1], rtol=1e-5)
+
+
+def test_defaults_of_ecenet():
+    """The release's weights: 1, 5, 2 and 0.2."""
+    criterion = build_criterion(config("ecenet"), 3, 255)
+    assert criterion.part_names == ("ce", "mask", "dice", "diversity")
+    (logits, masks), label = batch()
+    levels = tuple(Tensor(np.full((2, size), 0.1, np.float32)) for size in (12, 6))
+    outputs = (Tensor(logits), Tensor(masks), levels, Tensor([2.0, 4.0]), Tensor(logits))
+    total, parts = criterion(outputs, Tensor(label))
+    values = parts.asnumpy()
+    np.testing.assert_allclose(values[0], expected(logits, label), rtol=1e-5)
+    np.testing.assert_allclose(values[3], 1 - (1.2 / 2 + 0.6 / 4) / 2, rtol=1e-5)
+    np.testing.assert_allclose(total.asnumpy(), values @ [1, 5, 2, 0.2], rtol=1e-5)
 
 
 def test_weights_act_on_the_total_only():

@@ -11,18 +11,22 @@ from collections.abc import Sequence
 from mindspore import nn
 
 from src.errors import UserError, nearest
+from src.models.decoders.ecenet import ECENet
 from src.models.decoders.fcn import FCN
 from src.models.decoders.fpn import FPN
 
-DECODERS = {"fpn": FPN, "fcn": FCN}
+DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet}
 
 
 def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:
     """Build the decoder ``name`` for maps of ``in_channels``; ``options`` are its own (see its class).
 
     Raises:
-        UserError: there is no such decoder.
+        UserError: there is no such decoder, or its options are impossible; the message names the option.
     """
     if name not in DECODERS:
         raise UserError(f"unknown decoder '{name}'{nearest(name, DECODERS)} Valid: {', '.join(DECODERS)}")
-    return DECODERS[name](in_channels, num_classes, **options)
+    try:
+        return DECODERS[name](in_channels, num_classes, **options)
+    except ValueError as error:
+        raise UserError(f"decoder {name}: {error}") from None

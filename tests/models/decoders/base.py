@@ -1,5 +1,7 @@
 """What every decoder must fulfil; a decoder's own test is a subclass that names it."""
 
+import re
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -53,7 +55,8 @@ def flat(outputs):
     tensors = []
     for output in outputs[:-1]:
         if isinstance(output, (tuple, list)):
-            tensors += output
+            for one in output:
+                tensors.append(one)
         else:
             tensors.append(output)
     return tensors
@@ -93,9 +96,14 @@ class DecoderTester:
     name: str
     options: dict = {}
     level = 0  # feature whose size the logits have
+    cancelled = "none"  # parameters whose gradient is zero because a batch norm follows: a regular expression
 
     def build(self):
         return build_decoder(self.name, CHANNELS, CLASSES, **self.options)
+
+    def prepare(self, decoder):
+        """Make every parameter matter."""
+        randomize(decoder)
 
     def expected_logits(self, parameters, maps):
         """Logits in evaluation, computed in NumPy from the paper's formula."""
@@ -135,7 +143,7 @@ class DecoderTester:
 
     def test_every_parameter_has_a_gradient(self, mode):
         decoder, maps = self.build(), features((64, 96))
-        randomize(decoder)
+        self.prepare(decoder)
         decoder.set_train(True)
         generator = np.random.default_rng(2)
         outputs = flat(decoder(maps))
@@ -144,11 +152,12 @@ class DecoderTester:
         gradients = ms.grad(WeightedOutputs(decoder, weights), None, parameters)(maps)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             assert np.isfinite(gradient.asnumpy()).all(), parameter.name
-            assert np.abs(gradient.asnumpy()).max() > 1e-6, parameter.name
+            if not re.fullmatch(self.cancelled, parameter.name.removeprefix("decoder.")):
+                assert np.abs(gradient.asnumpy()).max() > 1e-6, parameter.name
 
     def test_numbers(self, mode):
         decoder, maps = self.build(), features((33, 47))
-        randomize(decoder)
+        self.prepare(decoder)
         decoder.set_train(False)
         named = {name: value.asnumpy().astype(np.float64) for name, value in decoder.parameters_dict().items()}
         expected = self.expected_logits(named, [one.asnumpy().astype(np.float64) for one in maps])

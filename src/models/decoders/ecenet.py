@@ -1,0 +1,298 @@
+"""ECENet: class embeddings extracted explicitly from masks.
+
+Paper: Liu, Liu, Han, Tang, Qin, "Boosting Semantic Segmentation from the Perspective of Explicit Class Embeddings",
+ICCV 2023.
+From the paper: class embeddings come from class masks instead of being free queries; masks and embeddings inform each
+other over the stages; feature reconstruction has an intrinsic and a diverse branch. The three stages are feature
+reconstruction (FR), explicit class extraction (ECE), semantics attention and update (SAU).
+From the release (the authors' public inference code): every layer, its place and its norm, the inverted sign in the
+attention, the raw gate, the ghost upscale, the class branch with the diagonal of a softmax, the number of parameters.
+Our reading: the initial values; what training needs beyond these outputs (``src.losses``). In the release's runtime
+GELU is the tanh form, in its training lineage the exact one: option ``gelu``.
+Deviations in form, not in value: layer norms of maps stay in NCHW, pooling and resizing are products with constants.
+"""
+
+import math
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, scale_rows
+from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
+from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
+from src.models.layers import ChannelDropout, ConvNormReLU, Dense, LayerNorm, classifier, conv, norm, resize_bilinear
+
+LARGEST_GRID = 64  # side; the grid of 171 classes has 13
+
+
+class FeatureReconstruction(nn.Cell):
+    """Intrinsic and diverse branch of one stage.
+
+    Args:
+        channels: C, even; each branch has C / 2.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        half = channels // 2
+        self.intrinsic = conv(channels, half, 1)
+        self.intrinsic_norm = norm(half)
+        self.diverse = conv(half, half, 3, groups=half, bias=True)
+        self.diverse_norm = norm(half)
+        self.squeeze = Dense(half, half // 2, bias=False)
+        self.excite = Dense(half // 2, half, bias=False)
+        self.out = conv(channels, channels, 1)
+        self.norm = ChannelLayerNorm(channels)
+        self.half = half
+
+    def construct(self, feature):
+        """[B, C, H, W] -> the same, and the diverse branch [B, C / 2, H * W]."""
+        batch, _, height, width = ops.shape(feature)
+        intrinsic = self.intrinsic_norm(self.intrinsic(feature))
+        diverse = self.diverse_norm(self.diverse(intrinsic))
+        rows = diverse.reshape(batch * self.half, -1)
+        mean = mean_of_rows(rows).reshape(batch, self.half)
+        gate = self.excite(ops.relu(self.squeeze(mean)))  # raw: the release has no sigmoid
+        rows = scale_rows(rows, gate.reshape(-1, 1))
+        diverse = rows.reshape(batch, self.half, height, width)
+        x = self.norm(self.out(ops.cat((diverse, intrinsic), 1)))
+        return x, rows.reshape(batch, self.half, -1)
+
+
+class SemanticsAttention(nn.Cell):
+    """Pixels of a level attend to the class embeddings; their affinities are the level's masks.
+
+    Args:
+        channels: D.
+        heads: h, divides D.
+        mlp_ratio: width of the MLP relative to D.
+        invert: attend with the negative affinities, as the release does.
+        approximate: GELU in the tanh form.
+    """
+
+    def __init__(self, channels, heads, mlp_ratio, invert, approximate):
+        super().__init__()
+        self.heads, self.depth = heads, channels // heads
+        self.sign = -1.0 if invert else 1.0
+        self.norm_pixels = ChannelLayerNorm(channels)
+        self.norm_tokens = LayerNorm(channels)
+        self.query_depthwise = conv(channels, channels, 3, groups=channels, bias=True)
+        self.query_pointwise = conv(channels, channels, 1, bias=True)
+        self.key_value = Dense(channels, 2 * channels, bias=False)
+        self.project = conv(channels, channels, 1, bias=True)
+        self.norm_mlp = ChannelLayerNorm(channels)
+        self.mlp = ConvMLP(channels, mlp_ratio, approximate)
+        self.split = ops.Split(2, 2)
+        self.unstack = ops.Unstack(1)
+        self.softmax = ops.Softmax(-1)
+        self.logits_product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
+        self.values_product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
+
+    def construct(self, lateral, tokens):
+        """Lateral [B, D, H, W], tokens [B, K, D] -> features [B, D, H, W], raw masks [B, K, H, W]."""
+        batch, channels, height, width = ops.shape(lateral)
+        query = ops.relu(self.query_depthwise(self.norm_pixels(lateral)))
+        query = ops.relu(self.query_pointwise(query)).reshape(batch, self.heads, self.depth, -1)
+        key, value = self.split(self.key_value(self.norm_tokens(tokens)))
+        key = self.by_head(key) * (1 / math.sqrt(self.depth))
+        affinity = self.logits_product(query, key)  # [B, h, H * W, K]
+        classes = ops.shape(tokens)[1]
+        weights = self.softmax((affinity * self.sign).reshape(-1, classes)).reshape(ops.shape(affinity))
+        y = self.values_product(self.by_head(value), weights).reshape(batch, channels, height, width)
+        y = self.project(y) + lateral
+        features = self.mlp(self.norm_mlp(y)) + y
+        return features, self.mean_over_heads(affinity).reshape(batch, classes, height, width)
+
+    def by_head(self, x):
+        """[B, K, D] -> [B, h, K, d]."""
+        batch, classes = ops.shape(x)[:2]
+        return x.reshape(batch, classes, self.heads, self.depth).transpose(0, 2, 1, 3)
+
+    def mean_over_heads(self, affinity):
+        """[B, h, N, K] -> [B, K, N]."""
+        total = 0
+        for head in self.unstack(affinity):
+            total = total + head
+        return (total * (1 / self.heads)).transpose(0, 2, 1)
+
+
+class GhostUpsample(nn.Cell):
+    """Twice the size: half of the channels from a 1x1 convolution, half from a depthwise one of it, then shuffled.
+
+    Args:
+        channels: D.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.primary = ConvNormReLU(channels, 2 * channels, 1)
+        self.cheap = ConvNormReLU(2 * channels, 2 * channels, 3, groups=2 * channels)
+        self.shuffle = nn.PixelShuffle(2)
+
+    def construct(self, x):
+        """[B, D, H, W] -> [B, D, 2 H, 2 W]."""
+        primary = self.primary(x)
+        return self.shuffle(ops.cat((primary, self.cheap(primary)), 1))
+
+
+class ECENet(nn.Cell):
+    """ECENet decoder.
+
+    Args:
+        in_channels: channels of the four maps, finest first; even where features are reconstructed.
+        num_classes: K, at least 2.
+        channels: D, width of the decoder.
+        heads: of the attention, divides D.
+        mlp_ratio: width of the MLPs relative to D.
+        token_ratio: of the finest pooling grid, ⌊√K ratio⌋ a side, made odd.
+        invert_attention: attend with negative affinities, as the release does.
+        gelu: ``exact`` or ``tanh``.
+        ghost_upscale: learned upsampling of the coarse levels; else bilinear.
+        feature_reconstruction: reconstruct the backbone's features; else take them as they are, without diversity.
+        dropout: rate of the channel dropout before the classifier.
+
+    Raises:
+        ValueError: an impossible option; the message names it.
+    """
+
+    OUTPUTS = ("logits", "masks", "diversity", "diverse_channels", "features")
+    EXPLAINS = ("mask 0", "mask 1", "mask 2", "mask 3", "diversity 0", "diversity 1", "diversity 2", "diversity 3")
+
+    def __init__(
+        self,
+        in_channels,
+        num_classes,
+        channels=256,
+        heads=4,
+        mlp_ratio=4,
+        token_ratio=1.0,
+        invert_attention=True,
+        gelu="exact",
+        ghost_upscale=True,
+        feature_reconstruction=True,
+        dropout=0.1,
+    ):
+        super().__init__()
+        self.check(in_channels, num_classes, channels, heads, mlp_ratio, token_ratio, gelu, feature_reconstruction)
+        self.num_classes = num_classes
+        self.ghost_upscale, self.feature_reconstruction = ghost_upscale, feature_reconstruction
+        if feature_reconstruction:
+            self.reconstructions = nn.CellList([FeatureReconstruction(width) for width in in_channels])
+        self.laterals = nn.CellList([conv(width, channels, 1) for width in in_channels])
+        self.first_mask = nn.SequentialCell(conv(channels, channels, 1, groups=heads), conv(channels, num_classes, 1))
+        side = grid_side(num_classes, token_ratio)
+        self.extractions = nn.CellList([ClassExtraction(channels, side) for _ in range(4)])
+        self.attentions = nn.CellList(
+            [SemanticsAttention(channels, heads, mlp_ratio, invert_attention, gelu == "tanh") for _ in range(3)]
+        )
+        self.updates = nn.CellList([TokenUpdate(channels) for _ in range(3)])
+        if ghost_upscale:
+            self.upsamples = nn.CellList(
+                [nn.SequentialCell([GhostUpsample(channels) for _ in range(level)]) for level in (1, 2, 3)]
+            )
+        self.fusion = ConvNormReLU(4 * channels, channels, 3)
+        self.dropout = ChannelDropout(dropout)
+        self.classifier = classifier(channels, num_classes)
+        self.class_scores = Dense(channels, num_classes)
+        self.softmax = ops.Softmax(-1)
+        self.diagonal = ops.eye(num_classes, num_classes)
+        self.diversity = SpatialSoftmaxMax()
+        self.diverse_channels = Tensor([width // 2 for width in in_channels], ms.float32)
+
+    @staticmethod
+    def check(in_channels, num_classes, channels, heads, mlp_ratio, token_ratio, gelu, feature_reconstruction):
+        """Refuse what cannot be built."""
+        if len(in_channels) != 4:
+            raise ValueError(f"in_channels: ECENet takes four levels, found {len(in_channels)}")
+        if num_classes < 2:
+            raise ValueError(f"num_classes: ECENet needs at least 2, found {num_classes}")
+        if heads < 1 or channels % heads:
+            raise ValueError(f"channels: {channels} is not a multiple of heads {heads}")
+        if mlp_ratio < 1:
+            raise ValueError(f"mlp_ratio: expected at least 1, found {mlp_ratio}")
+        side = math.floor(math.sqrt(num_classes) * token_ratio)
+        if not 1 <= side <= LARGEST_GRID:
+            raise ValueError(
+                f"token_ratio: {token_ratio} with {num_classes} classes gives a grid of {side} a side, expected 1 to "
+                f"{LARGEST_GRID}"
+            )
+        if gelu not in ("exact", "tanh"):
+            raise ValueError(f"gelu: expected exact or tanh, found {gelu}")
+        if feature_reconstruction and any(width % 2 or width < 4 for width in in_channels):
+            raise ValueError(f"feature_reconstruction: needs even channels of at least 4, found {tuple(in_channels)}")
+
+    def reconstruct(self, features):
+        """Four maps -> laterals [B, D, H_i, W_i] and diverse branches [B, C_i / 2, H_i * W_i] (or none)."""
+        laterals, diverse = [], []
+        for i in range(4):
+            x = features[i]
+            if self.feature_reconstruction:
+                x, branch = self.reconstructions[i](x)
+                diverse.append(branch)
+            laterals.append(self.laterals[i](x))
+        return laterals, diverse
+
+    def interact(self, laterals):
+        """Laterals -> features Z_0..Z_3, raw masks M_0..M_3, class embeddings [B, K, D]."""
+        m3 = self.first_mask(laterals[3])
+        tokens = self.extractions[3](m3)
+        z2, m2 = self.attentions[2](laterals[2], tokens)
+        tokens = self.updates[2](tokens, self.extractions[2](m2))
+        z1, m1 = self.attentions[1](laterals[1], tokens)
+        tokens = self.updates[1](tokens, self.extractions[1](m1))
+        z0, m0 = self.attentions[0](laterals[0], tokens)
+        tokens = self.updates[0](tokens, self.extractions[0](m0))
+        return (z0, z1, z2, laterals[3]), (m0, m1, m2, m3), tokens
+
+    def fuse(self, z):
+        """Z_0..Z_3 -> [B, D, H_0, W_0]."""
+        size = ops.shape(z[0])[2:]
+        maps = [z[0]]
+        for i in (1, 2, 3):
+            x = self.upsamples[i - 1](z[i]) if self.ghost_upscale else z[i]
+            maps.append(resize_bilinear(x, size))
+        return self.fusion(ops.cat(maps, 1))
+
+    def class_branch(self, masks, tokens):
+        """Sum of the masks [B, K, H, W], embeddings [B, K, D] -> what the class branch adds to the logits."""
+        batch, classes, height, width = ops.shape(masks)
+        scores = self.softmax(self.class_scores(tokens).reshape(-1, self.num_classes))
+        scores = scores.reshape(batch, self.num_classes, self.num_classes) * self.diagonal.astype(scores.dtype)
+        scores = ops.sum(scores, -1).reshape(-1, 1)
+        rows = scale_rows(ops.sigmoid(masks).reshape(batch * classes, -1), scores)
+        return rows.reshape(batch, classes, height, width)
+
+    def embed(self, features):
+        """Four maps -> the map before the classifier [B, D, H_0, W_0]."""
+        laterals, _ = self.reconstruct(features)
+        z, _, _ = self.interact(laterals)
+        return self.fuse(z)
+
+    def explain(self, features):
+        """Four maps -> raw masks M_i [B, K, H_i, W_i] and diversity maps E_i [B, H_i, W_i], as EXPLAINS names them."""
+        laterals, diverse = self.reconstruct(features)
+        _, masks, _ = self.interact(laterals)
+        maps = []
+        for i in range(len(diverse)):
+            batch, _, height, width = features[i].shape
+            maps.append(self.diversity(diverse[i]).reshape(batch, height, width))
+        return (*masks, *maps)
+
+    def construct(self, features):
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS.
+
+        Masks are M_1 + M_2 + M_3, raw, [B, K, H_0, W_0]. Diversity is a tuple of E_i [B, H_i * W_i], in (0, 1], of
+        diverse_channels channels each, fp32 [4]; it is empty without feature reconstruction.
+        """
+        laterals, diverse = self.reconstruct(features)
+        z, masks, tokens = self.interact(laterals)
+        embedded = self.fuse(z)
+        size = ops.shape(embedded)[2:]
+        coarse = resize_bilinear(masks[3], size)
+        for i in (2, 1):
+            coarse = coarse + resize_bilinear(masks[i], size)
+        logits = self.classifier(self.dropout(embedded)) + self.class_branch(coarse + masks[0], tokens)
+        if self.training:
+            diversity = tuple([self.diversity(branch) for branch in diverse])
+            return logits, coarse, diversity, self.diverse_channels, embedded
+        return logits

@@ -1,0 +1,65 @@
+"""Checkpoints of ECENet's release: a Swin backbone and the decoder in one file, or the decoder alone."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from src.errors import UserError, listing
+from src.models.decoders.class_tokens import POOLS, grid_side
+
+SOURCE = "ecenet-release"
+HEAD = "head"  # `--arch` of a decoder without backbone
+_NORMS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+
+
+def split(tensors: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the backbone's and the decoder's tensors without their prefixes.
+
+    In a file whose names begin with ``w/`` only those count. MindSpore's names of norms count as PyTorch's.
+    """
+    if any(name.startswith("w/") for name in tensors):
+        tensors = {name[2:]: values for name, values in tensors.items() if name.startswith("w/")}
+    named = {}
+    for name, values in tensors.items():
+        body, _, ending = name.rpartition(".")
+        named[f"{body}.{_NORMS[ending]}" if ending in _NORMS else name] = values
+    backbone = {n.removeprefix("backbone."): v for n, v in named.items() if n.startswith("backbone.")}
+    head = {n.removeprefix("decode_head."): v for n, v in named.items() if n.startswith("decode_head.")}
+    if not head and not backbone:
+        head = {n: v for n, v in named.items() if not n.startswith("auxiliary_head.")}
+    return backbone, head
+
+
+def backbone_options(arch: str) -> dict[str, object]:
+    """Return what the release's backbone does differently from the defaults of ``arch``: mmsegmentation's Swin."""
+    return {"shift_single_window": True} if arch.startswith("swin") else {}
+
+
+def head_options(head: Mapping[str, np.ndarray], where: str) -> tuple[list[int], int, dict[str, object]]:
+    """Read the decoder's in_channels, number of classes and options off its tensors.
+
+    Raises:
+        UserError: they are not those of an ECENet decoder.
+    """
+    needed = (*[f"laterals.{i}.weight" for i in range(4)], "learner.0.weight", "learner.1.weight")
+    needed = (*needed, "transfer.0.mlp.0.weight", "token_emb.0.cls_learner.weight")
+    missing = [name for name in needed if name not in head or head[name].ndim < 2]
+    if missing:
+        raise UserError(
+            f"{where}: holds no decoder of ECENet's release; it lacks {', '.join(missing[:4])}; its names are:\n"
+            f"{listing(list(head) or ['(none)'], limit=5)}"
+        )
+    channels = len(head["laterals.0.weight"])
+    classes = len(head["learner.1.weight"])
+    cells = head["token_emb.0.cls_learner.weight"].shape[1] - sum(side**2 for side in POOLS)
+    side = round(max(cells, 0) ** 0.5)
+    options: dict[str, object] = {
+        "channels": channels,
+        "heads": channels // head["learner.0.weight"].shape[1],
+        "mlp_ratio": len(head["transfer.0.mlp.0.weight"]) // channels,
+        "ghost_upscale": "ghost_up_layers.0.layers.0.primary.conv.weight" in head,
+        "feature_reconstruction": "layer_slcts.0.conv_out.weight" in head,
+    }
+    if grid_side(classes, 1.0) != side:
+        options["token_ratio"] = round(side / classes**0.5 + 0.005, 2)
+    return [head[f"laterals.{i}.weight"].shape[1] for i in range(4)], classes, options
