@@ -14,8 +14,9 @@ from src.data.folders import list_samples, list_splits
 from src.data.mindrecord import ensure_records, write_records
 from src.data.pipeline import EvalPipeline
 from src.data.transforms import build_transforms
+from src.engine.evaluator import evaluate
 from src.errors import UserError
-from src.schema import DataConfig
+from src.schema import DataConfig, EvalConfig
 from tests.data.raw_data import picture
 
 TABLES = Path(__file__).parents[3] / "shared" / "datasets"
@@ -222,3 +223,26 @@ def test_base_layers_build_their_transforms(name, tmp_path):
     pixels, _ = build_transforms(data.eval_transforms, data, "eval_transforms")(image, None, np.random.default_rng(0))
     base = {"ade20k": (512, 683), "coco_stuff": (512, 683), "pascal_context": (390, 520)}
     assert pixels.shape[1:] == base.get(name, (90, 120))
+
+
+def test_logits_of_a_resized_image_are_scored_at_the_size_of_its_label(tmp_path):
+    """Half of the image is dark and class 0, half bright and class 1; the network sees 48x64, the label is 24x32."""
+    labels = write_files(tmp_path, "ade20k", [1])
+    for label in labels:
+        image = tmp_path / "images" / label.parent.name / f"{label.stem}.jpg"
+        bright = np.repeat(np.arange(32)[None] >= 16, 24, axis=0)
+        cv2.imwrite(str(image), np.repeat(np.uint8(255 * bright)[..., None], 3, axis=-1))
+        cv2.imwrite(str(label), np.uint8(1 + bright))
+    data = base_config("ade20k", tmp_path, root=tmp_path, records=tmp_path / "records", base_size=[48, 192])
+    metadata = ensure_records(data)
+    seen = []
+
+    def runner(image):
+        seen.append(image.shape)
+        logits = np.full((1, 150, *image.shape[2:]), -100, np.float32)
+        logits[:, 0], logits[:, 1] = -image[:, 0], image[:, 0]
+        return logits
+
+    result = evaluate(runner, EvalPipeline(data.records, "validation", data), metadata.classes, EvalConfig(), "none")
+    assert seen == [(1, 3, 48, 64)]
+    assert result.scores.accuracy == 100
