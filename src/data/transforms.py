@@ -45,13 +45,12 @@ class RandomScale:
         ratio = random.uniform(*self.ratio)
         height, width = image.shape[:2]
         if self.base:
-            short, long = sorted(self.base)
-            ratio *= min(short / min(height, width), long / max(height, width))
+            ratio *= fitting_ratio((height, width), self.base)
         return resize_pair(image, label, (max(1, round(height * ratio)), max(1, round(width * ratio))))
 
 
 class Resize:
-    """Resize to ``size`` = (H, W), or to the largest size of the image's shape that fits into it."""
+    """Resize to ``size`` = (H, W), or to the largest size of the image's shape that fits into it, upright or lying."""
 
     def __init__(self, size: Sequence[int], keep_ratio: bool = False):
         self.size, self.keep_ratio = tuple(size), keep_ratio
@@ -59,7 +58,7 @@ class Resize:
     def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
         size = self.size
         if self.keep_ratio:
-            ratio = min(side / old for side, old in zip(size, image.shape[:2], strict=True))
+            ratio = fitting_ratio(image.shape[:2], size)
             size = tuple(max(1, round(old * ratio)) for old in image.shape[:2])
         return resize_pair(image, label, size)
 
@@ -194,16 +193,24 @@ def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: 
         "random_crop": (RandomCrop, {"size": data.crop}),
         "pad": (Pad, {"size": data.crop, "mean": data.mean}),
         "normalize": (Normalize, {"mean": data.mean, "std": data.std}),
-        "random_scale": (RandomScale, {}),
+        "random_scale": (RandomScale, {"base": data.base_size}),
         "random_flip": (RandomFlip, {}),
         "photometric_distortion": (PhotometricDistortion, {}),
-        "resize": (Resize, {}),
+        "resize": (Resize, {"size": data.base_size}),
     }
     built = []
     for config in configs:
         kind, options = given[config.name]
-        built.append(kind(**options, **config.model_dump(exclude={"name"})))
+        options = {**options, **config.model_dump(exclude={"name"}, exclude_none=True)}
+        if config.name == "resize" and options["size"] is None:
+            raise UserError(f"data.{key}: resize has no size, and data.base_size is null; give one of them")
+        built.append(kind(**options))
     return Compose(built)
+
+
+def fitting_ratio(shape: Sequence[int], size: Sequence[int]) -> float:
+    """The largest ratio at which short and long side of ``shape`` fit into those of ``size``."""
+    return min(limit / side for limit, side in zip(sorted(size), sorted(shape), strict=True))
 
 
 def resize_pair(image: np.ndarray, label: np.ndarray | None, size: tuple[int, int]) -> Pair:

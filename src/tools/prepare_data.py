@@ -5,21 +5,22 @@ python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/ca
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from src.errors import UserError, run_command
 from src.files import check_writable
-from src.schema import ShapesConfig
+from src.schema import DataConfig, ShapesConfig
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    shapes = ShapesConfig()
+    shapes, names = ShapesConfig(), get_args(DataConfig.model_fields["name"].annotation)
     parser = argparse.ArgumentParser(description="Write a data set as MindRecord, checking every image and label.")
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="camvid, folder or shapes")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(names))
     parser.add_argument("--root", type=Path, metavar="DIR", help="raw images and labels (not for shapes)")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the records")
     parser.add_argument("--shards", type=int, default=1, metavar="N", help="files per split (default: 1)")
-    parser.add_argument("--splits", nargs="+", default=["train", "val"], metavar="NAME", help="default: train val")
+    parser.add_argument("--splits", nargs="+", metavar="NAME", help="default: those of the data set")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="of folder; default: ROOT/classes.yaml")
     parser.add_argument("--overwrite", action="store_true", help="replace existing records")
     parser.add_argument("--train", type=int, default=shapes.train, metavar="N", help="of shapes: training scenes")
@@ -45,8 +46,9 @@ def main() -> None:
         if min(arguments.train, arguments.val, arguments.seed + 1, *arguments.size) < 1:
             raise UserError("--train, --val and --size have to be at least 1, --seed at least 0")
         shapes = ShapesConfig(train=arguments.train, val=arguments.val, size=arguments.size, seed=arguments.seed)
+    splits = arguments.splits or info.splits
     metadata = write_records(
-        info, arguments.root, arguments.output, arguments.splits, arguments.shards, shapes, arguments.overwrite
+        info, arguments.root, arguments.output, splits, arguments.shards, shapes, arguments.overwrite
     )
     width = max(len(name) for name in [*metadata.classes, "(ignored)"])
     print(f"{'share of pixels, %':<{width}}" + "".join(f"{split:>10}" for split in metadata.splits))

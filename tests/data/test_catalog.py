@@ -1,25 +1,11 @@
 """Data sets as data, and the label map of a user's own set."""
 
-import csv
-from pathlib import Path
-
 import pytest
 
 from src.data.catalog import IGNORE, load_dataset_info
 from src.data.folders import list_samples, list_splits
 from src.errors import UserError
 from tests.data.conftest import write_pair
-
-TABLE = Path(__file__).parents[3] / "shared" / "datasets" / "camvid.csv"
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the table of classes is not here")
-def test_camvid_agrees_with_the_table():
-    rows = list(csv.DictReader(TABLE.open()))
-    info = load_dataset_info("camvid")
-    assert list(info.classes) == [row["name"] for row in rows]
-    assert list(info.colors) == [(int(row["r"]), int(row["g"]), int(row["b"])) for row in rows]
-    assert {int(row["raw_id"]): int(row["train_id"]) for row in rows}.items() <= info.label_map.items()
 
 
 @pytest.mark.parametrize("name", ["camvid", "shapes"])

@@ -79,6 +79,22 @@ def test_random_scale_ratio_and_base(pair, random):
 def test_resize_keep_ratio(pair, random):
     assert Resize([100, 100], keep_ratio=True)(*pair, random)[0].shape == (75, 100, 3)
     assert Resize([100, 100])(pair[0], None, random)[1] is None
+    upright = pair[0].transpose(1, 0, 2)
+    assert Resize([60, 90], keep_ratio=True)(pair[0], None, random)[0].shape == (60, 80, 3)
+    assert Resize([60, 90], keep_ratio=True)(upright, None, random)[0].shape == (80, 60, 3)
+
+
+def test_base_size_is_that_of_random_scale_and_of_resize(pair, random, data_config):
+    scale, resize = {"name": "random_scale", "ratio": [1.0, 1.0]}, {"name": "resize", "keep_ratio": True}
+    normalize = {"name": "normalize"}
+    for first in (scale, resize):
+        data = data_config("x", base_size=[120, 1000], train_transforms=[first, normalize])
+        assert build_transforms(data.train_transforms, data, "train_transforms")(*pair, random)[1].shape == (120, 160)
+    data = data_config("x", train_transforms=[resize, normalize])
+    with pytest.raises(UserError, match="resize has no size, and data.base_size is null"):
+        build_transforms(data.train_transforms, data, "train_transforms")
+    with pytest.raises(UserError, match="resize needs size"):
+        data_config("x", train_transforms=[{"name": "resize"}, normalize])
 
 
 def test_crop_is_a_window_of_both(pair, random):

@@ -19,7 +19,7 @@ from mindspore.common.initializer import HeNormal, initializer
 from src.models.backbones import token_rows
 from src.models.backbones.attention import Attention
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import GELU, AddBias, Dense, LayerNorm, check_size, conv
+from src.models.layers import GELU, AddBias, Dense, LayerNorm, conv
 
 # name: channels of the first stage, blocks per stage
 ARCHITECTURES = {
@@ -107,7 +107,7 @@ class MixFFN(nn.Cell):
         self.fc2 = Dense(4 * channels, channels)
 
     def construct(self, x, height, width):
-        x = self.dwconv(to_map(self.fc1(x), height, width))
+        x = self.dwconv(token_rows.to_map(self.fc1(x), height, width))
         x = self.gelu(x).reshape(x.shape[0], x.shape[1], -1).transpose(0, 2, 1)
         return self.fc2(x)
 
@@ -170,8 +170,7 @@ class MixTransformer(nn.Cell):
 
         Raises ValueError for a smaller image.
         """
-        token_rows.check_static(image)
-        check_size(image)
+        token_rows.check_image(image)
         keeps = self.drop_path(image.shape[0])
         x1 = self.stage(image, self.patch_embed1, self.block1, self.norm1, keeps[self.starts[0] :])
         x2 = self.stage(x1, self.patch_embed2, self.block2, self.norm2, keeps[self.starts[1] :])
@@ -184,9 +183,4 @@ class MixTransformer(nn.Cell):
         tokens, height, width = embed(x)
         for j, block in enumerate(blocks):
             tokens = block(tokens, height, width, keeps[2 * j], keeps[2 * j + 1])
-        return to_map(norm(tokens), height, width)
-
-
-def to_map(tokens, height, width):
-    """[B, H * W, C] -> [B, C, H, W]."""
-    return tokens.transpose(0, 2, 1).reshape(tokens.shape[0], tokens.shape[2], height, width)
+        return token_rows.to_map(norm(tokens), height, width)

@@ -24,7 +24,7 @@ from mindspore.common.initializer import TruncatedNormal, initializer
 from src.models.backbones import token_rows
 from src.models.backbones.attention import BiasedAttention
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import GELU, AddBias, Dense, LayerNorm, check_size
+from src.models.layers import GELU, AddBias, Dense, LayerNorm
 
 # name: channels of the first stage, blocks per stage, heads per stage
 ARCHITECTURES = {
@@ -209,8 +209,7 @@ class SwinTransformer(nn.Cell):
 
         Raises ValueError for a smaller image.
         """
-        token_rows.check_static(image)
-        check_size(image)
+        token_rows.check_image(image)
         height, width = -(-image.shape[2] // PATCH), -(-image.shape[3] // PATCH)
         keeps = self.drop_path(image.shape[0])
         norms = (self.norm0, self.norm1, self.norm2, self.norm3)
@@ -218,13 +217,8 @@ class SwinTransformer(nn.Cell):
         maps = ()
         for i, stage in enumerate(self.layers):
             x = stage(x, height, width, keeps[self.starts[i] : self.starts[i + 1]])
-            maps += (to_map(norms[i](x), height, width),)
+            maps += (token_rows.to_map(norms[i](x), height, width),)
             if i < 3:
                 x = stage.downsample(x, height, width)
                 height, width = -(-height // 2), -(-width // 2)
         return maps
-
-
-def to_map(tokens, height, width):
-    """[B, H * W, C] -> [B, C, H, W]."""
-    return tokens.transpose(0, 2, 1).reshape(tokens.shape[0], tokens.shape[2], height, width)

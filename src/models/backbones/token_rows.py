@@ -14,13 +14,21 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import functional as F
 
+from src.models.layers import check_size
+
 MASKED = -100.0  # added to the logits of pairs that must not see each other; as in the original
 
 
-def check_static(image):
-    """Refuse an image of unknown size while the graph is compiled: the tables are constants of it."""
+def check_image(image):
+    """Refuse a small image, and one of unknown size while the graph is compiled: the tables are constants of it."""
     if F.is_sequence_value_unknown(ops.shape(image)):
         raise ValueError("Swin and MiT are compiled for one image size: call them without set_inputs(None, ...)")
+    check_size(image)
+
+
+def to_map(tokens, height, width):
+    """[B, H * W, C] -> [B, C, H, W]."""
+    return tokens.transpose(0, 2, 1).reshape(tokens.shape[0], tokens.shape[2], height, width)
 
 
 def _inverse(index, count):

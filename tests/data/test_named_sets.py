@@ -1,0 +1,248 @@
+"""The data sets known by name: tables, raw label values, and files where the sets' own releases put them."""
+
+import csv
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+import pytest
+
+from src.config import load_config
+from src.data.catalog import IGNORE, NAMED, load_dataset_info
+from src.data.folders import list_samples, list_splits
+from src.data.mindrecord import ensure_records, write_records
+from src.data.pipeline import EvalPipeline
+from src.data.transforms import build_transforms
+from src.engine.evaluator import evaluate
+from src.errors import UserError
+from src.schema import DataConfig, EvalConfig
+from tests.data.raw_data import picture
+
+TABLES = Path(__file__).parents[3] / "shared" / "datasets"
+COUNTS = {"ade20k": 150, "cityscapes": 19, "coco_stuff": 171, "pascal_context": 59}
+# Where a sample of each split lies; every second line is a label.
+FILES = {
+    "ade20k": """images/training/ADE_train_00000001.jpg
+                 annotations/training/ADE_train_00000001.png
+                 images/validation/ADE_val_00000001.jpg
+                 annotations/validation/ADE_val_00000001.png""",
+    "cityscapes": """leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png
+                     gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png
+                     leftImg8bit/train/bochum/bochum_000000_000313_leftImg8bit.png
+                     gtFine/train/bochum/bochum_000000_000313_gtFine_labelIds.png
+                     leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png
+                     gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png""",
+    "coco_stuff": """images/train2017/000000000009.jpg
+                     annotations/train2017/000000000009.png
+                     images/val2017/000000000139.jpg
+                     annotations/val2017/000000000139.png""",
+    "pascal_context": """JPEGImages/2008_000002.jpg
+                         SegmentationClassContext/2008_000002.png
+                         JPEGImages/2008_000003.jpg
+                         SegmentationClassContext/2008_000003.png""",
+}
+# Raw values of a label, and the train ids they become.
+VALUES = {
+    "ade20k": ([0, 1, 2, 150], [IGNORE, 0, 1, 149]),
+    "cityscapes": ([0, 6, 7, 8, 16, 31, 33, 255], [IGNORE, IGNORE, 0, 1, IGNORE, 16, 18, IGNORE]),
+    "coco_stuff": ([0, 10, 12, 91, 181, 255], [0, 10, 11, 80, 170, IGNORE]),
+    "pascal_context": ([0, 1, 2, 59], [IGNORE, 0, 1, 58]),
+    "pascal_context459": ([1, 2, 9, 255, 284, 458, 459], [IGNORE, 0, 1, IGNORE, 36, 58, IGNORE]),
+}
+UNKNOWN = {"ade20k": 151, "cityscapes": 34, "coco_stuff": 11, "pascal_context": 60}
+
+
+def write_label(path: Path, values: list[int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = np.uint8 if max(values) < 256 else np.uint16
+    cv2.imwrite(str(path), np.resize(np.array(values, kind), (24, 32)))
+
+
+def write_files(root: Path, name: str, values: list[int]) -> list[Path]:
+    """Write a small copy of the set in its own layout; return the label files."""
+    files = [root / line.strip() for line in FILES[name].splitlines()]
+    for index, (image, label) in enumerate(zip(files[::2], files[1::2], strict=True)):
+        image.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(image), picture(index))
+        write_label(label, values)
+    if name == "pascal_context":
+        lists = root / "ImageSets/SegmentationContext"
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text("2008_000002\n")
+        (lists / "val.txt").write_text("2008_000003\n")
+        cv2.imwrite(str(root / "JPEGImages/2007_000001.jpg"), picture(9))  # of VOC, in none of the lists
+    return files[1::2]
+
+
+def base_config(name: str, tmp_path: Path, **data) -> DataConfig:
+    """The data section of the set's base layer."""
+    base = Path(__file__).parents[2] / "config" / "_base_" / f"{name}.yaml"
+    path = tmp_path / "experiment.yaml"
+    path.write_text(
+        f"base: {base}\nmodel: {{backbone: {{name: resnet18}}, decoder: {{name: fpn}}}}\n"
+        "optimizer: {name: adamw, lr: 0.001}\ntrain: {iterations: 1, batch_size: 1}\n"
+    )
+    return load_config(path, [f"data.{key}={value}" for key, value in data.items()]).data
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_classes_and_colours(name):
+    info = load_dataset_info(name)
+    assert len(info.classes) == len(set(info.classes)) == len(info.colors) == COUNTS[name]
+    assert all(label == label.strip() and label for label in info.classes)
+    assert set(info.label_map.values()) == {*range(COUNTS[name]), IGNORE}
+    # two pairs of classes share a grey in the sets' customary palettes
+    assert len(set(info.colors)) == COUNTS[name] - (name in ("ade20k", "pascal_context"))
+
+
+@pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of classes are not here")
+@pytest.mark.parametrize(
+    ("name", "file", "column"),
+    [
+        ("ade20k", "ade20k", "raw_id"),
+        ("camvid", "camvid", "raw_id"),
+        ("cityscapes", "cityscapes", "raw_id"),
+        ("coco_stuff", "coco_stuff", "raw_id_164k_png"),
+        ("pascal_context", "pascal_context_59", "raw_id_459"),
+    ],
+)
+def test_tables_agree_with_the_reference(name, file, column):
+    rows = list(csv.DictReader((TABLES / f"{file}.csv").open()))
+    info = load_dataset_info(name)
+    assert list(info.classes) == [row["name"].strip() for row in rows]
+    assert list(info.colors) == [(int(row["r"]), int(row["g"]), int(row["b"])) for row in rows]
+    classes = {raw: train_id for raw, train_id in info.label_map.items() if train_id != IGNORE}
+    assert classes == {int(row[column]): int(row["train_id"]) for row in rows}
+
+
+def test_schema_and_catalogue_know_the_same_sets():
+    assert {*NAMED, "folder"} == set(get_args(DataConfig.model_fields["name"].annotation))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_files_are_found_and_labels_mapped(name, tmp_path):
+    raw, expected = VALUES[name]
+    write_files(tmp_path, name, raw)
+    info = load_dataset_info(name)
+    assert list_splits(info, tmp_path) == sorted(info.splits)
+    data = base_config(name, tmp_path, root=tmp_path, records=tmp_path / "records")
+    assert (data.train_split, data.val_split) == info.splits
+    metadata = ensure_records(data)
+    assert {split: facts.count for split, facts in metadata.splits.items()} == {
+        info.splits[0]: 2 if name == "cityscapes" else 1,
+        info.splits[1]: 1,
+    }
+    ((image, label, sample),) = EvalPipeline(data.records, data.val_split, data)
+    np.testing.assert_array_equal(label, np.resize(expected, (24, 32)))
+    # short and long side of the 24x32 image fit into those of base_size
+    size = {"pascal_context": (390, 520), "cityscapes": (24, 32)}.get(name, (512, 683))
+    assert image.shape == (1, 3, *size)
+    assert sample == {"cityscapes": "lindau_000000_000019"}.get(name, Path(FILES[name].split()[-1]).stem)
+    assert ensure_records(data) == metadata  # and without the raw data
+    assert ensure_records(data.model_copy(update={"root": None})) == metadata
+
+
+def test_pascal_context_with_the_ids_of_the_459_class_release(tmp_path):
+    for label in write_files(tmp_path, "pascal_context", [0, 1]):
+        write_label(tmp_path / "SegmentationClassContext459" / label.name, VALUES["pascal_context459"][0])
+        label.unlink()
+    (tmp_path / "SegmentationClassContext").rmdir()
+    data = base_config("pascal_context", tmp_path, root=tmp_path, records=tmp_path / "records")
+    ensure_records(data)
+    ((_, label, _),) = EvalPipeline(data.records, "val", data)
+    np.testing.assert_array_equal(label, np.resize(VALUES["pascal_context459"][1], (24, 32)))
+    assert ensure_records(data.model_copy(update={"root": None})).split("val").count == 1
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_unknown_value_is_an_error(name, tmp_path):
+    label = write_files(tmp_path, name, VALUES[name][0])[-1]
+    write_label(label, [UNKNOWN[name]])
+    info = load_dataset_info(name)
+    with pytest.raises(UserError) as caught:
+        write_records(info, tmp_path, tmp_path / "records", info.splits)
+    assert f"{label}: label value {UNKNOWN[name]} (768 pixels) is outside the map of {name}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_missing_label_and_split_are_named(name, tmp_path):
+    label = write_files(tmp_path, name, [1])[-1]
+    info = load_dataset_info(name)
+    label.unlink()
+    with pytest.raises(UserError) as caught:
+        list_samples(info, tmp_path, info.splits[1])
+    assert f"no label {label}" in str(caught.value)
+    with pytest.raises(UserError, match=f"no split 'dev'.*splits there are {', '.join(sorted(info.splits))}$"):
+        list_samples(info, tmp_path, "dev")
+
+
+def test_other_files_beside_the_labels_are_not_taken_for_labels(tmp_path):
+    label = write_files(tmp_path / "city", "cityscapes", [7])[-1]
+    for kind in ("labelTrainIds", "instanceIds", "color"):
+        write_label(label.with_name(label.name.replace("labelIds", kind)), [0])
+    (sample,) = list_samples(load_dataset_info("cityscapes"), tmp_path / "city", "val")
+    assert sample.label == label
+    label = write_files(tmp_path / "coco", "coco_stuff", [7])[-1]
+    prepared = label.with_name(f"{label.stem}_labelTrainIds.png")
+    write_label(prepared, [0])
+    (sample,) = list_samples(load_dataset_info("coco_stuff"), tmp_path / "coco", "val2017")
+    assert sample.label == label
+    label.unlink()
+    with pytest.raises(UserError, match=f"no label {label}"):
+        list_samples(load_dataset_info("coco_stuff"), tmp_path / "coco", "val2017")
+
+
+def test_a_listed_image_that_is_not_there_is_named(tmp_path):
+    write_files(tmp_path, "pascal_context", [1])
+    (tmp_path / "JPEGImages/2008_000003.jpg").unlink()
+    with pytest.raises(UserError, match=r"val.txt: no image .*2008_000003"):
+        list_samples(load_dataset_info("pascal_context"), tmp_path, "val")
+    (tmp_path / "ImageSets/SegmentationContext/val.txt").write_text("\n")
+    with pytest.raises(UserError, match="split 'val' is empty"):
+        list_samples(load_dataset_info("pascal_context"), tmp_path, "val")
+
+
+def test_one_name_in_two_folders_is_an_error(tmp_path):
+    write_files(tmp_path, "cityscapes", [7])
+    image = tmp_path / "leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"
+    (tmp_path / "leftImg8bit/val/munster").mkdir()
+    (tmp_path / "leftImg8bit/val/munster" / image.name).write_bytes(image.read_bytes())
+    with pytest.raises(UserError, match="lindau/.* and munster/.* have one name"):
+        list_samples(load_dataset_info("cityscapes"), tmp_path, "val")
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "camvid"])
+def test_base_layers_build_their_transforms(name, tmp_path):
+    data = base_config(name, tmp_path)
+    assert data.name == name
+    image, label = picture(0, 90, 120), np.arange(90 * 120, dtype=np.uint8).reshape(90, 120)
+    train = build_transforms(data.train_transforms, data, "train_transforms")
+    pixels, cropped = train(image, label, np.random.default_rng(0))
+    assert pixels.shape[1:] == cropped.shape == tuple(data.crop)
+    pixels, _ = build_transforms(data.eval_transforms, data, "eval_transforms")(image, None, np.random.default_rng(0))
+    base = {"ade20k": (512, 683), "coco_stuff": (512, 683), "pascal_context": (390, 520)}
+    assert pixels.shape[1:] == base.get(name, (90, 120))
+
+
+def test_logits_of_a_resized_image_are_scored_at_the_size_of_its_label(tmp_path):
+    """Half of the image is dark and class 0, half bright and class 1; the network sees 48x64, the label is 24x32."""
+    labels = write_files(tmp_path, "ade20k", [1])
+    for label in labels:
+        image = tmp_path / "images" / label.parent.name / f"{label.stem}.jpg"
+        bright = np.repeat(np.arange(32)[None] >= 16, 24, axis=0)
+        cv2.imwrite(str(image), np.repeat(np.uint8(255 * bright)[..., None], 3, axis=-1))
+        cv2.imwrite(str(label), np.uint8(1 + bright))
+    data = base_config("ade20k", tmp_path, root=tmp_path, records=tmp_path / "records", base_size=[48, 192])
+    metadata = ensure_records(data)
+    seen = []
+
+    def runner(image):
+        seen.append(image.shape)
+        logits = np.full((1, 150, *image.shape[2:]), -100, np.float32)
+        logits[:, 0], logits[:, 1] = -image[:, 0], image[:, 0]
+        return logits
+
+    result = evaluate(runner, EvalPipeline(data.records, "validation", data), metadata.classes, EvalConfig(), "none")
+    assert seen == [(1, 3, 48, 64)]
+    assert result.scores.accuracy == 100
