@@ -181,10 +181,20 @@ class FCNConfig(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+class CSNetConfig(Section):
+    """C-S Net (AAAI 2021), on the two deepest maps; meant for a ResNet with ``output_stride`` 8."""
+
+    name: Literal["csnet"]
+    channels: Count = 512
+    cs_channels: Count = 256  # width of the consistent-separable features
+    auxiliary_channels: Count = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
 BackboneConfig = Annotated[
     ResNetConfig | SwinConfig | MixTransformerConfig | EfficientNetLiteConfig, Field(discriminator="name")
 ]
-DecoderConfig = Annotated[FPNConfig | FCNConfig, Field(discriminator="name")]
+DecoderConfig = Annotated[CSNetConfig | FPNConfig | FCNConfig, Field(discriminator="name")]
 
 
 class ModelConfig(Section):
