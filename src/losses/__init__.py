@@ -1,8 +1,9 @@
 """Training losses, and which decoder is trained with which.
 
 A part is a cell ``construct(outputs, label)`` that says which of the decoder's outputs it reads; it returns its
-unweighted value. The parts of a decoder and their order stand in ``PARTS``, how a part is made from its entry of
-the configuration's ``losses`` in ``BUILDERS``.
+unweighted value, or a tuple of values that share one weight. The parts of a decoder and their order stand in
+``PARTS``, those that any decoder has when its configuration asks for them in ``OPTIONAL``, and how a part is made
+from its entry of the configuration's ``losses`` in ``BUILDERS``.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,18 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from src.errors import UserError
+from src.losses.consistency import Consistency
 from src.losses.cross_entropy import CrossEntropy
 from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
-from src.schema import AuxiliaryConfig, Config, CrossEntropyConfig, LossesConfig
+from src.schema import AuxiliaryConfig, Config, ConsistencyConfig, CrossEntropyConfig, LossesConfig
 
 PARTS = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
+    "csnet": ("ce", "aux", "consistency"),
 }
+OPTIONAL = ("consistency",)
 
 
 class LogitsLoss(nn.Cell):
@@ -41,6 +45,24 @@ class LogitsLoss(nn.Cell):
         return self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label)
 
 
+class FeatureLoss(nn.Cell):
+    """A loss of one of the outputs at its own size.
+
+    Args:
+        index: place of the map among the decoder's outputs.
+        loss: cell from map and label to the part's value or values.
+    """
+
+    def __init__(self, index, loss):
+        super().__init__()
+        self.index = index
+        self.loss = loss
+
+    def construct(self, outputs, label):
+        """Tuple with [B, C, h, w] at ``index``, label [B, H, W] -> what ``loss`` returns."""
+        return self.loss(outputs[self.index], label)
+
+
 def _ce(config: CrossEntropyConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
     weights = config.class_weights
     if weights is not None and len(weights) != num_classes:
@@ -55,10 +77,19 @@ def _aux(config: AuxiliaryConfig, outputs: Sequence[str], num_classes: int, igno
     return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index))
 
 
-# part: its section of the schema, whose defaults hold where the configuration has none, and its builder
+def _consistency(config: ConsistencyConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
+    if num_classes < 2:
+        raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
+    place = outputs.index("consistent" if "consistent" in outputs else "features")
+    return FeatureLoss(place, Consistency(num_classes, ignore_index, **config.model_dump(exclude={"weight"})))
+
+
+# part: its section of the schema, whose defaults hold where the configuration has none, its builder, and the names
+# of its values
 BUILDERS = {
-    "ce": (CrossEntropyConfig, _ce),
-    "aux": (AuxiliaryConfig, _aux),
+    "ce": (CrossEntropyConfig, _ce, ("ce",)),
+    "aux": (AuxiliaryConfig, _aux, ("aux",)),
+    "consistency": (ConsistencyConfig, _consistency, ("intra", "inter")),
 }
 
 
@@ -66,7 +97,7 @@ class Criterion(nn.Cell):
     """Weighted sum of a decoder's losses.
 
     Args:
-        parts: (name, weight, cell) of each.
+        parts: (names of its values, weight, cell) of each.
 
     Attributes:
         part_names: names of the entries of the second output.
@@ -74,16 +105,19 @@ class Criterion(nn.Cell):
 
     def __init__(self, parts):
         super().__init__()
-        self.part_names = tuple(name for name, _, _ in parts)
+        self.part_names = tuple(name for names, _, _ in parts for name in names)
         self.weights = tuple(weight for _, weight, _ in parts)
         self.parts = nn.CellList([cell for _, _, cell in parts])
 
     def construct(self, outputs, label):
-        """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted parts fp32 [len(part_names)]."""
-        values = [part(outputs, label) for part in self.parts]
-        total = 0
-        for weight, value in zip(self.weights, values):  # noqa: B905 (graph mode has no strict)
-            total = total + weight * value
+        """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted values fp32 [len(part_names)]."""
+        total, values = ops.zeros((), ms.float32), []
+        for weight, part in zip(self.weights, self.parts):  # noqa: B905 (graph mode has no strict)
+            found = part(outputs, label)
+            for value in found if isinstance(found, tuple) else (found,):
+                if weight > 0:  # without it the part is reported, and no gradient is computed
+                    total = total + weight * value
+                values.append(value)
         return total, ops.stack(values)
 
 
@@ -95,14 +129,15 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
             not fit the number of classes.
     """
     decoder = config.model.decoder.name
-    names = PARTS[decoder]
-    for name in LossesConfig.model_fields:
-        if getattr(config.losses, name) is not None and name not in names:
+    given = [name for name in LossesConfig.model_fields if getattr(config.losses, name) is not None]
+    names = PARTS[decoder] + tuple(name for name in OPTIONAL if name in given and name not in PARTS[decoder])
+    for name in given:
+        if name not in names:
             raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(names)}")
     parts = []
     for name in names:
-        default, build = BUILDERS[name]
+        default, build, value_names = BUILDERS[name]
         section = getattr(config.losses, name) or default()
         outputs = DECODERS[decoder].OUTPUTS
-        parts.append((name, section.weight, build(section, outputs, num_classes, ignore_index)))
+        parts.append((value_names, section.weight, build(section, outputs, num_classes, ignore_index)))
     return Criterion(parts)
