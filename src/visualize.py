@@ -111,8 +111,9 @@ def draw_matrix(path: Path, values: np.ndarray, names: Sequence[str], title: str
         red, green, blue, _ = picture.cmap(picture.norm(value))
         ink = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
         axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=ink)
-    axis.set_title(title, fontsize=11)
-    figure.colorbar(picture, shrink=0.8)
+    large = max(11, 1.1 * side)
+    axis.set_title(title, fontsize=large)
+    figure.colorbar(picture, shrink=0.8, fraction=0.04).ax.tick_params(labelsize=0.8 * large)
     _save(figure, path)
 
 
@@ -129,7 +130,7 @@ def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, co
     figure, axis = plt.subplots(figsize=(7 + 1.6 * columns, 6.5), layout="constrained")
     axis.set_facecolor("#f4f4f4")
     order = np.random.default_rng(0).permutation(len(ids))  # no class lies over all the others
-    axis.scatter(*points[order].T, c=np.array(colors)[ids[order]] / 255, s=7, alpha=0.6, linewidths=0)
+    axis.scatter(*points[order].T, c=np.array(colors)[ids[order]] / 255, s=10, alpha=0.6, linewidths=0)
     outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     for index in present:
         x, y = points[ids == index].mean(0)

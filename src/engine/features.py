@@ -210,7 +210,8 @@ def principal_components(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         positions along them [S, 2]; the share of the whole variance that each has [2].
     """
-    centred = features.astype(np.float64) - features.mean(0)
+    features = np.pad(features, ((0, 0), (0, max(0, 2 - features.shape[1]))))
+    centred = features - features.mean(0, dtype=np.float64)
     values, vectors = np.linalg.eigh(centred.T @ centred)
     directions = vectors[:, ::-1][:, :2]
     # An eigenvector's sign is arbitrary: let its largest entry be positive.
