@@ -99,7 +99,7 @@ def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fai
     assert "no split 'tset' (there are train, val)" in message
 
 
-@pytest.mark.parametrize("part", ["train-step", "eval", "data"])
+@pytest.mark.parametrize("part", ["train-step", "loss", "eval", "data"])
 def test_benchmark_reports_and_writes_json(part, small_config, tmp_path, monkeypatch, capfd):
     arguments = [part, "--config", small_config, "--steps", "2", "--warmup", "1", "--json", tmp_path / "b.json"]
     assert run_inside(monkeypatch, "src.tools.benchmark", *arguments) == 0

@@ -1,5 +1,7 @@
 """Class-aware consistency against NumPy and finite differences, by hand, and in the corners."""
 
+import subprocess
+import sys
 from functools import lru_cache
 
 import mindspore as ms
@@ -9,7 +11,7 @@ from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
 from src.losses.labels import resize_nearest
-from tests.commands import msrun
+from tests.commands import ROOT, msrun
 from tests.losses.consistency_reference import consistency, gradient, nearest
 from tests.losses.consistency_worker import CASES, Total
 
@@ -216,3 +218,37 @@ def test_two_workers_equal_one(tmp_path):
         # What a worker computes is then averaged over the workers.
         halves = np.concatenate([first[f"{name}.gradient"], second[f"{name}.gradient"]]) / 2
         np.testing.assert_allclose(halves, derivative.asnumpy(), atol=1e-6, err_msg=name)
+
+
+MEASURE = """
+import resource
+from pathlib import Path
+import src
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+from src.losses.consistency import Consistency
+from tests.losses.consistency_worker import Total
+
+def run(side):
+    random = np.random.default_rng(0)
+    label = np.kron(random.integers(0, 150, (8, side // 4, side // 4)), np.ones((1, 32, 32)))
+    features = Tensor(random.standard_normal((8, 256, side, side), dtype=np.float32))
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**10
+    step(features, Tensor(label.astype(np.int32)))[1].asnumpy()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+
+ms.set_device("CPU")
+step = ms.value_and_grad(Total(Consistency(150, 255, "DISTANCE")), 0, has_aux=True)
+run(8)
+print(run(96))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_memory_of_a_large_map_in_gib(distance):
+    command = [sys.executable, "-c", MEASURE.replace("DISTANCE", distance)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    print(distance, done.stdout)
+    assert 0.1 < float(done.stdout) < 1.5
