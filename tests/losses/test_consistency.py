@@ -33,15 +33,15 @@ class Weighted(nn.Cell):
 
 
 @lru_cache
-def step(mode, distance, scope, margins=(None, None), ignore_index=255):
+def step(mode, distance, scope, margins, ignore_index):
     """Value and gradient, compiled once for all tests of a loss."""
     loss = Consistency(CLASSES, ignore_index, distance, scope, MIN_PIXELS, *margins)
     return ms.value_and_grad(Weighted(loss), 0, has_aux=True)
 
 
-def run(features, label, *options):
+def run(features, label, distance, scope, margins=(None, None), ignore_index=255):
     """Intra, inter, and the gradient of 0.7 intra + 1.3 inter."""
-    function = step(ms.get_context("mode"), *options)
+    function = step(ms.get_context("mode"), distance, scope, margins, ignore_index)
     (_, intra, inter), derivative = function(Tensor(features.astype(np.float32)), Tensor(label.astype(np.int32)))
     return float(intra.asnumpy()), float(inter.asnumpy()), derivative.asnumpy()
 
@@ -180,7 +180,7 @@ def test_another_ignore_index(ignore_index):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     features, label = case(13)
     moved = np.where(label == 255, ignore_index, label)
-    found = run(features, moved, "cosine", "image", (None, None), ignore_index)
+    found = run(features, moved, "cosine", "image", ignore_index=ignore_index)
     assert found[:2] == run(features, label, "cosine", "image")[:2]
 
 

@@ -27,7 +27,7 @@ def network():
     return Segmentor(TinyBackbone(), build_decoder("csnet", CHANNELS, CLASSES, **OPTIONS))
 
 
-def test_training_reaches_every_parameter(mode, network, small_config):
+def test_training_reaches_every_parameter(network, small_config):
     config = load_config(small_config, ["model.decoder.name=csnet", *CONSISTENCY])
     network.set_train(True)
     trained = list(network.trainable_params())
