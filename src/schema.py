@@ -209,10 +209,20 @@ class ECENetConfig(DecoderSection):
     dropout: Rate = 0.1
 
 
+class CSNetConfig(DecoderSection):
+    """C-S Net (AAAI 2021), on the two deepest maps; meant for a ResNet with ``output_stride`` 8."""
+
+    name: Literal["csnet"]
+    channels: Count = 512
+    cs_channels: Count = 256  # width of the consistent-separable features
+    auxiliary_channels: Count = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
 BackboneConfig = Annotated[
     ResNetConfig | SwinConfig | MixTransformerConfig | EfficientNetLiteConfig, Field(discriminator="name")
 ]
-DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig, Field(discriminator="name")]
+DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CSNetConfig, Field(discriminator="name")]
 
 
 class ModelConfig(Section):
@@ -263,6 +273,29 @@ class DiversityConfig(Section):
     weight: Annotated[float, Field(ge=0)] = 0.2
 
 
+Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ConsistencyConfig(Section):
+    """Class-aware consistency of a decoder's features (C-S Net); any decoder can have it."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.5  # of intra + inter; 0: reported, but not trained
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    scope: Literal["image", "batch"] = "image"  # where a class's centre is taken
+    min_pixels: Count = 8  # pixels of a class, at the features' size, from which on it takes part
+    intra_margin: Margin | None = None  # null: 0.05 with cosine, 0.5 with euclidean
+    inter_margin: Margin | None = None  # null: 0.1 with cosine, 1.5 with euclidean
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "ConsistencyConfig":
+        most = {"intra_margin": 2.0, "inter_margin": 1.0}  # cosine distance and similarity end there
+        for name, limit in most.items():
+            margin = getattr(self, name)
+            if self.distance == "cosine" and margin is not None and margin > limit:
+                raise ValueError(f"{name} {margin} is out of reach of distance cosine; at most {limit}, or euclidean")
+        return self
+
+
 class LossesConfig(Section):
     """One entry per part; a part that is not named here has its default weight."""
 
@@ -271,6 +304,7 @@ class LossesConfig(Section):
     mask: MaskConfig | None = None
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None
+    consistency: ConsistencyConfig | None = None
 
 
 # ------------------------------------------------------------------------------------ optimizer, schedule

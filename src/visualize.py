@@ -1,4 +1,4 @@
-"""Pictures: class maps in colour, contact sheets, training curves. RGB throughout."""
+"""Pictures: class maps in colour, contact sheets, training curves, features of classes. RGB throughout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ matplotlib.use("Agg")  # no screen is needed
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.patches import Patch
 
 IGNORED = (0, 0, 0)  # colour of pixels without a class
@@ -84,6 +85,65 @@ def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8)
     figure.tight_layout()
+    _save(figure, path)
+
+
+MOST_WRITTEN = 20  # classes up to which numbers and names are written into the pictures
+
+
+def draw_matrix(path: Path, values: np.ndarray, names: Sequence[str], title: str, limits: tuple[float, float]) -> None:
+    """Draw a square matrix of numbers between classes as a heat map.
+
+    Args:
+        values: [N, N].
+        names: of the N classes.
+        limits: values of the first and the last colour; diverging colours where they are symmetric about 0.
+    """
+    count = len(names)
+    side = min(4 + 0.35 * count, 24)
+    figure, axis = plt.subplots(figsize=(side + 0.8, side), layout="constrained")
+    colors = "RdBu_r" if limits[0] == -limits[1] else "viridis"
+    picture = axis.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1])
+    size = float(np.clip(72 * 0.6 * side / max(count, 1), 3, 9))
+    axis.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axis.set_yticks(range(count), names, fontsize=size)
+    for (row, column), value in np.ndenumerate(values) if count <= MOST_WRITTEN else ():
+        red, green, blue, _ = picture.cmap(picture.norm(value))
+        ink = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=ink)
+    large = max(11, 1.1 * side)
+    axis.set_title(title, fontsize=large)
+    figure.colorbar(picture, shrink=0.8, fraction=0.04).ax.tick_params(labelsize=0.8 * large)
+    _save(figure, path)
+
+
+def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, colors, title: str, axes) -> None:
+    """Draw points in the colours of their classes, and the mean of each class.
+
+    Args:
+        points: [S, 2]; ids: [S] their classes.
+        classes, colors: names and RGB colours of all classes.
+        axes: names of the two axes.
+    """
+    present = np.unique(ids).tolist()
+    columns = -(-len(present) // 30)
+    figure, axis = plt.subplots(figsize=(7 + 1.6 * columns, 6.5), layout="constrained")
+    axis.set_facecolor("#f4f4f4")
+    order = np.random.default_rng(0).permutation(len(ids))  # no class lies over all the others
+    axis.scatter(*points[order].T, c=np.array(colors)[ids[order]] / 255, s=10, alpha=0.6, linewidths=0)
+    outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    for index in present:
+        x, y = points[ids == index].mean(0)
+        color = np.array(colors[index]) / 255
+        axis.scatter(x, y, color=color, s=70, edgecolors="black", linewidths=1.2, label=classes[index], zorder=3)
+        if len(present) <= MOST_WRITTEN:
+            axis.annotate(
+                classes[index], (x, y), (6, 5), textcoords="offset points", fontsize=8, path_effects=outline, zorder=4
+            )  # fmt: skip
+    axis.set(xlabel=axes[0], ylabel=axes[1])
+    axis.set_title(title, fontsize=11)
+    axis.grid(alpha=0.4)
+    figure.legend(loc="outside right upper", ncol=columns, fontsize=7 if columns > 1 else 8, frameon=False)
     _save(figure, path)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,25 @@ def read_until(process: subprocess.Popen, text: str) -> str:
         if text in line:
             return "".join(lines)
     pytest.fail(f"'{text}' never appeared; the program ended with {process.wait()}:\n{''.join(lines)}")
+
+
+def msrun(program: str, *arguments, logs: Path, workers: int = 2) -> None:
+    """Run a program of the project in several workers on this machine; fail with their logs if one of them fails."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        Path(sys.executable).with_name("msrun"), f"--worker_num={workers}", f"--local_worker_num={workers}",
+        "--master_addr=127.0.0.1", f"--master_port={port}", f"--log_dir={logs}", "--join=True",
+        "--cluster_time_out=60", program, *arguments,
+    ]  # fmt: skip
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "MS_NODE_TIMEOUT": "8", "GLOG_v": "3",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    done = subprocess.run(
+        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        written = "\n".join(path.read_text(errors="replace")[-3000:] for path in sorted(logs.glob("worker_*.log")))
+        pytest.fail(f"msrun ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}\n{written}")

@@ -84,7 +84,22 @@ def test_predict_writes_classes_colours_and_overlay(trained, small_config, tmp_p
     assert "no image found" in fails("src.tools.predict", *arguments[:-4], "--input", tmp_path / "x", "--output", "y")
 
 
-@pytest.mark.parametrize("part", ["train-step", "eval", "data"])
+def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fails):
+    arguments = ["--config", small_config, "--output", tmp_path / "features", "--checkpoint"]
+    best = trained / "checkpoints" / "best.ckpt"
+    assert run_inside(monkeypatch, "src.tools.feature_report", *arguments, best, "--distance", "euclidean") == 0
+    report = json.loads((tmp_path / "features" / "feature_report.json").read_text())
+    assert report["ratio"] == pytest.approx(report["intra"] / report["inter"])
+    assert (report["distance"], report["images"], report["channels"]) == ("euclidean", 6, 16)
+    assert f"ratio {report['ratio']:.4f}" in capfd.readouterr().out
+    for name in ("similarities.png", "projection.png"):
+        assert min(cv2.imread(str(tmp_path / "features" / name)).shape[:2]) > 300
+    assert "features take the .ckpt" in fails("src.tools.feature_report", *arguments, tmp_path / "model.mindir")
+    message = fails("src.tools.feature_report", *arguments, best, "--split", "tset")
+    assert "no split 'tset' (there are train, val)" in message
+
+
+@pytest.mark.parametrize("part", ["train-step", "loss", "eval", "data"])
 def test_benchmark_reports_and_writes_json(part, small_config, tmp_path, monkeypatch, capfd):
     arguments = [part, "--config", small_config, "--steps", "2", "--warmup", "1", "--json", tmp_path / "b.json"]
     assert run_inside(monkeypatch, "src.tools.benchmark", *arguments) == 0

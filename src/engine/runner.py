@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src import device
-from src.engine.checkpoint import load_checkpoint, load_network
+from src.engine.checkpoint import Checkpoint, load_checkpoint, load_network
 from src.errors import UserError
 from src.models import build_model
 from src.schema import Config
@@ -40,25 +40,47 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
     Raises:
         UserError: the file cannot be read, is of another model, or was trained on other classes.
     """
-    exported = path.suffix == ".mindir"
-    checkpoint = None if exported else load_checkpoint(path)
-    facts = read_description(path) if exported else checkpoint.meta
+    if path.suffix == ".mindir":
+        facts = read_description(path)
+        known = _known_classes(path, facts, classes)
+        runner = mindir_runner(path)
+    else:
+        checkpoint = load_checkpoint(path)
+        facts = checkpoint.meta
+        known = _known_classes(path, facts, classes)
+        runner = network_runner(_load_network(config, path, checkpoint, known), fixed_size)
+    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"))
+
+
+def open_features(config: Config, path: Path, fixed_size: bool, classes: list[str] | None = None) -> Runner:
+    """Open a ``.ckpt`` for its features: a function from an image to the map before the decoder's classifier.
+
+    Arguments and errors are those of `open_model`; an exported file has no features.
+    """
+    if path.suffix == ".mindir":
+        raise UserError(f"{path}: an exported file gives logits alone; features take the .ckpt it was made from")
+    checkpoint = load_checkpoint(path)
+    network = _load_network(config, path, checkpoint, _known_classes(path, checkpoint.meta, classes))
+    return _run_cell(_Features(network), network, fixed_size)
+
+
+def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[str] | None:
+    """The classes that the file was trained on, or else those of the data; both are the same where both are known."""
     trained = facts.get("classes")
     if trained and classes and trained != list(classes):
         raise UserError(
             f"{path}: was trained on {len(trained)} classes ({', '.join(trained[:4])}, ...), "
             f"the data has {len(classes)} ({', '.join(classes[:4])}, ...); use the config it was trained with"
         )
-    known = trained or classes
-    if exported:
-        runner = mindir_runner(path)
-    else:
-        if not known:
-            raise UserError(f"{path}: does not name its classes, because train.py did not write it")
-        network = build_model(config.model, len(known))
-        load_network(network, checkpoint)
-        runner = network_runner(network, fixed_size)
-    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"))
+    return trained or classes
+
+
+def _load_network(config: Config, path: Path, checkpoint: Checkpoint, classes: list[str] | None) -> nn.Cell:
+    if not classes:
+        raise UserError(f"{path}: does not name its classes, because train.py did not write it")
+    network = build_model(config.model, len(classes))
+    load_network(network, checkpoint)
+    return network
 
 
 def description_file(path: Path) -> Path:
@@ -93,15 +115,18 @@ def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
         fixed_size: all images have one size. Otherwise the network is compiled once for any size instead of anew
             for each, with the slower operators that this takes; not every backbone can (Swin and MiT cannot).
     """
-    cell = _Evaluation(network)
+    return _run_cell(_Evaluation(network), network, fixed_size)
+
+
+def _run_cell(cell: nn.Cell, network: nn.Cell, fixed_size: bool) -> Runner:
     if not fixed_size and getattr(network.backbone, "any_shape", False):
         cell.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
 
     def run(image: np.ndarray) -> np.ndarray:
         network.set_train(False)
-        logits = cell(Tensor(image)).asnumpy()
+        result = cell(Tensor(image)).asnumpy()
         device.keep_signal_handlers()
-        return logits
+        return result
 
     return run
 
@@ -116,6 +141,18 @@ class _Evaluation(nn.Cell):
     def construct(self, image):
         """image [B, 3, H, W] -> logits [B, K, H, W]."""
         return self.network(image)
+
+
+class _Features(nn.Cell):
+    """The features of a network, compiled as in `_Evaluation`."""
+
+    def __init__(self, network: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, image):
+        """image [B, 3, H, W] -> the map before the classifier [B, D, h, w]."""
+        return self.network.decoder.embed(self.network.backbone(image))
 
 
 def mindir_runner(path: Path) -> Runner:

@@ -1,8 +1,9 @@
 """Training losses, and which decoder is trained with which.
 
 A loss is a cell ``construct(outputs, label)`` that is told which of the decoder's outputs it reads and returns a tuple
-of unweighted values, one for each of its parts. The losses of a decoder and their order stand in ``LOSSES``, how a
-loss is made from its entries of the configuration's ``losses`` in ``BUILDERS``.
+of unweighted values, one for each of its parts. The losses of a decoder and their order stand in ``LOSSES``, those that
+any decoder has when its configuration asks for them in ``OPTIONAL``, and how a loss is made from its entries of the
+configuration's ``losses`` in ``BUILDERS``.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from src.errors import UserError
+from src.losses.consistency import Consistency
 from src.losses.cross_entropy import CrossEntropy
 from src.losses.diversity import DiversityLoss
 from src.losses.mask import MaskLoss
@@ -19,6 +21,7 @@ from src.models.layers import resize_bilinear
 from src.schema import (
     AuxiliaryConfig,
     Config,
+    ConsistencyConfig,
     CrossEntropyConfig,
     DiceConfig,
     DiversityConfig,
@@ -30,7 +33,9 @@ LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
     "ecenet": ("ce", "masks", "diversity"),
+    "csnet": ("ce", "aux", "consistency"),
 }
+OPTIONAL = ("consistency",)
 
 
 class LogitsLoss(nn.Cell):
@@ -50,6 +55,24 @@ class LogitsLoss(nn.Cell):
         """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> a tuple of one scalar."""
         logits = outputs[self.index].astype(ms.float32)
         return (self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label),)
+
+
+class FeatureLoss(nn.Cell):
+    """A loss of one of the outputs at its own size.
+
+    Args:
+        index: place of the map among the decoder's outputs.
+        loss: cell from map and label to the part's value or values.
+    """
+
+    def __init__(self, index, loss):
+        super().__init__()
+        self.index = index
+        self.loss = loss
+
+    def construct(self, outputs, label):
+        """Tuple with [B, C, h, w] at ``index``, label [B, H, W] -> what ``loss`` returns."""
+        return self.loss(outputs[self.index], label)
 
 
 def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
@@ -78,6 +101,15 @@ def _diversity(config: LossesConfig, outputs: Sequence[str], num_classes: int, i
     return cell, {"diversity": section.weight}
 
 
+def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.consistency or ConsistencyConfig()
+    if num_classes < 2:
+        raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
+    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight"}))
+    cell = FeatureLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
+    return cell, {"intra": section.weight, "inter": section.weight}
+
+
 # loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
 # weight of each part
 BUILDERS = {
@@ -85,6 +117,7 @@ BUILDERS = {
     "aux": (("aux",), _aux),
     "masks": (("mask", "dice"), _masks),
     "diversity": (("diversity",), _diversity),
+    "consistency": (("consistency",), _consistency),
 }
 
 
@@ -110,9 +143,10 @@ class Criterion(nn.Cell):
         for loss in self.losses:
             for value in loss(outputs, label):
                 values.append(value)
-        total = 0
+        total = ops.zeros((), ms.float32)
         for weight, value in zip(self.weights, values):  # noqa: B905 (graph mode has no strict)
-            total = total + weight * value
+            if weight > 0:  # without it the part is reported, and no gradient is computed
+                total = total + weight * value
         return total, ops.stack(values)
 
 
@@ -124,9 +158,11 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
             not fit the number of classes.
     """
     decoder = config.model.decoder.name
-    entries = [entry for loss in LOSSES[decoder] for entry in BUILDERS[loss][0]]
-    for name in LossesConfig.model_fields:
-        if getattr(config.losses, name) is not None and name not in entries:
+    given = [name for name in LossesConfig.model_fields if getattr(config.losses, name) is not None]
+    losses = LOSSES[decoder] + tuple(name for name in OPTIONAL if name in given and name not in LOSSES[decoder])
+    entries = [entry for loss in losses for entry in BUILDERS[loss][0]]
+    for name in given:
+        if name not in entries:
             raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(entries)}")
     outputs = DECODERS[decoder].OUTPUTS
-    return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in LOSSES[decoder]])
+    return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in losses])

@@ -1,10 +1,11 @@
 """Measure one part of the work: median seconds after warm-up, images per second, peak memory.
 
     python -m src.tools.benchmark train-step --config config/fpn_resnet18_camvid.yaml
+    python -m src.tools.benchmark loss --config config/csnet_shapes.yaml
     python -m src.tools.benchmark eval --config config/fpn_resnet18_camvid.yaml --size 360 480
     python -m src.tools.benchmark data --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
 
-``train-step`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
+``train-step``, ``loss`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
 Run nothing else on the machine meanwhile.
 """
 
@@ -27,8 +28,8 @@ from src.schema import Config
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Measure a training step, an evaluation step or the data path.")
-    parser.add_argument("part", choices=["train-step", "eval", "data"])
+    parser = argparse.ArgumentParser(description="Measure training, loss, evaluation or the data path.")
+    parser.add_argument("part", choices=["train-step", "loss", "eval", "data"])
     parser.add_argument("--config", required=True, metavar="FILE")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured steps (default: 20)")
@@ -81,11 +82,31 @@ def train_step(config: Config) -> tuple[Callable[[], object], int]:
     optimizer = build_optimizer(config.optimizer, list(network.trainable_params()))
     rates = learning_rates(config.schedule, config.optimizer.lr, config.train.iterations)
     step = TrainStep(network, build_criterion(config, classes, IGNORE), optimizer, rates, config.train.clip_norm)
+    image, label = map(Tensor, _random_batch(config, classes))
+    return lambda: step(image, label, True).asnumpy(), config.train.batch_size
+
+
+def loss_step(config: Config) -> tuple[Callable[[], object], int]:
+    """Criterion alone, value and gradient, on what the untrained network makes of random images."""
+    import mindspore as ms
+    from mindspore import Tensor
+
+    from src.data.catalog import IGNORE
+    from src.losses import build_criterion
+    from src.models import build_model
+
+    classes = _num_classes(config)
+    image, label = map(Tensor, _random_batch(config, classes))
+    outputs = build_model(config.model, classes).set_train()(image)
+    step = ms.value_and_grad(build_criterion(config, classes, IGNORE), 0, has_aux=True)
+    return lambda: step(outputs, label)[0][0].asnumpy(), config.train.batch_size
+
+
+def _random_batch(config: Config, classes: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     shape = (config.train.batch_size, *config.data.crop)
-    image = Tensor(random.standard_normal((shape[0], 3, *shape[1:]), dtype=np.float32))
-    label = Tensor(random.integers(0, classes, shape).astype(np.int32))
-    return lambda: step(image, label, True).asnumpy(), config.train.batch_size
+    image = random.standard_normal((shape[0], 3, *shape[1:]), dtype=np.float32)
+    return image, random.integers(0, classes, shape).astype(np.int32)
 
 
 def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], int]:
@@ -131,8 +152,8 @@ def main() -> None:
 
     target = device.setup(config.device.target, config.device.mode)
     size = arguments.size or config.data.crop
-    if arguments.part == "train-step":
-        step, images = train_step(config)
+    if arguments.part in ("train-step", "loss"):
+        step, images = train_step(config) if arguments.part == "train-step" else loss_step(config)
         what = f"batch {images} at {'x'.join(map(str, config.data.crop))}"
     elif arguments.part == "eval":
         step, images = eval_step(config, size)

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
+from src.config import load_config
 from src.errors import UserError
 from src.losses import LOSSES, build_criterion
 from src.models.decoders import DECODERS
 from src.schema import Config
 from tests.losses import reference
+from tests.losses.consistency_reference import consistency
 from tests.models.reference import resize
 
 
@@ -102,3 +104,71 @@ def test_part_that_the_decoder_does_not_have():
 def test_class_weights_of_wrong_length():
     with pytest.raises(UserError, match=r"losses\.ce\.class_weights: found 2 numbers, expected 3"):
         build_criterion(config("fpn", ce={"class_weights": [1.0, 2.0]}), 3, 255)
+
+
+def csnet_batch():
+    """Outputs of C-S Net: logits, auxiliary logits, consistent-separable features, features."""
+    outputs, label = batch()
+    generator = np.random.default_rng(1)
+    return [*outputs, *(generator.standard_normal((2, width, 9, 12)).astype(np.float32) for width in (4, 6))], label
+
+
+def test_defaults_of_csnet(mode):
+    criterion = build_criterion(config("csnet"), 3, 255)
+    assert criterion.part_names == ("ce", "aux", "intra", "inter")
+    outputs, label = csnet_batch()
+    total, parts = criterion(tuple(Tensor(output) for output in outputs), Tensor(label))
+    values = [expected(output, label) for output in outputs[:2]]
+    values += [*consistency(outputs[2].astype(np.float64), label, "cosine", "image", 8, (0.05, 0.1))]
+    np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
+    np.testing.assert_allclose(total.asnumpy(), np.dot([1, 0.4, 0.5, 0.5], values), rtol=1e-5)
+
+
+def test_consistency_of_another_decoder_acts_on_its_features():
+    settings = {"weight": 2.0, "distance": "euclidean", "scope": "batch", "min_pixels": 5, "intra_margin": 0.1}
+    criterion = build_criterion(config("fpn", consistency=settings), 3, 255)
+    assert criterion.part_names == ("ce", "intra", "inter")
+    outputs, label = csnet_batch()
+    total, parts = criterion((Tensor(outputs[0]), Tensor(outputs[3])), Tensor(label))
+    values = [expected(outputs[0], label)]
+    values += [*consistency(outputs[3].astype(np.float64), label, "euclidean", "batch", 5, (0.1, 1.5))]
+    np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
+    np.testing.assert_allclose(total.asnumpy(), np.dot([1, 2, 2], values), rtol=1e-5)
+
+
+def test_consistency_of_weight_0_is_reported_and_does_not_train(mode):
+    criterion = build_criterion(config("csnet", **{name: {"weight": 0.0} for name in LOSSES["csnet"]}), 3, 255)
+    outputs, label = csnet_batch()
+    (total, parts), gradient = ms.value_and_grad(criterion, 0, has_aux=True)(
+        tuple(Tensor(output) for output in outputs), Tensor(label)
+    )
+    assert total.asnumpy() == 0
+    assert (parts.asnumpy() > 0.1).all()
+    assert all((one.asnumpy() == 0).all() for one in gradient)
+
+
+def test_consistency_needs_two_classes():
+    with pytest.raises(UserError, match=r"losses\.consistency: found 1 class, expected at least 2"):
+        build_criterion(config("csnet"), 1, 255)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("intra_margin=-0.1", r"losses\.consistency\.intra_margin: .*greater than or equal to 0, found -0\.1"),
+        ("inter_margin=-1", r"losses\.consistency\.inter_margin: .*greater than or equal to 0"),
+        ("inter_margin=.inf", r"losses\.consistency\.inter_margin: .*finite"),
+        (
+            "inter_margin=1.5",
+            r"losses\.consistency: inter_margin 1\.5 is out of reach of distance cosine; at most 1\.0",
+        ),
+        ("min_pixels=0", r"losses\.consistency\.min_pixels: .*greater than or equal to 1, found 0"),
+        ("weight=-1", r"losses\.consistency\.weight: .*greater than or equal to 0"),
+        ("distance=manhattan", r"losses\.consistency\.distance: .*'cosine' or 'euclidean', found 'manhattan'"),
+        ("scope=world", r"losses\.consistency\.scope: .*'image' or 'batch'"),
+        ("margin=1", r"unknown key 'losses\.consistency\.margin'; did you mean '.*_margin'"),
+    ],
+)
+def test_bad_settings_of_consistency(small_config, override, message):
+    with pytest.raises(UserError, match=message):
+        load_config(small_config, [f"losses.consistency.{override}"])

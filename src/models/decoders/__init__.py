@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from mindspore import nn
 
 from src.errors import UserError, nearest
+from src.models.decoders.csnet import CSNet
 from src.models.decoders.ecenet import ECENet
 from src.models.decoders.fcn import FCN
 from src.models.decoders.fpn import FPN
 
-DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet}
+DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet, "csnet": CSNet}
 
 
 def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:

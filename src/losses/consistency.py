@@ -1,0 +1,150 @@
+"""Class-aware consistency (CAC) loss: pixels of a class together, classes apart.
+
+Paper: He et al., "Consistent-Separable Feature Representation for Semantic Segmentation", AAAI 2021.
+From the paper: a loss that draws the features of a class together and pushes classes apart.
+Our reading, all of it, because no formula could be checked. For every class c with at least ``min_pixels`` labelled
+pixels, mu_c is the mean of its features f_p; a and b are two such classes, and [x]+ is max(x, 0):
+
+    cosine      intra = mean_c mean_p [1 - f_p mu_c - delta_v]+       inter = mean_ab [mu_a mu_b - delta_d]+
+                f_p and mu_c of length 1                              delta_v 0.05, delta_d 0.1
+    euclidean   intra = mean_c mean_p [|f_p - mu_c| - delta_v]+^2     inter = mean_ab [2 delta_d - |mu_a - mu_b|]+^2
+                                                                      delta_v 0.5, delta_d 1.5
+
+The label is brought to the features' size by nearest neighbour. Scope ``image`` takes classes and centres from each
+image, then the mean over the images that have such a class; an image with only one counts with inter 0, an image
+with none does not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has
+enough pixels, values and gradients are 0. Gradients flow through the centres.
+"""
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.losses.labels import resize_nearest
+from src.parallel import MeanOverWorkers, SumOverWorkers, world_size
+
+MARGINS = {"cosine": (0.05, 0.1), "euclidean": (0.5, 1.5)}  # distance: delta_v, delta_d
+# Added to a squared length before the root, so that the gradient of a vector of length 0 is finite.
+EPS = 1e-8
+# Squared distances below this count as this: the root has no gradient there.
+LEAST = 1e-12
+
+_product = ops.BatchMatMul()  # the gradient of ops.matmul fails for a batch of one
+
+
+class Consistency(nn.Cell):
+    """CAC loss of a feature map.
+
+    All sums over the pixels of a class and all look-ups of a pixel's centre are products with the one-hot label.
+    Memory is a few times B (C + K) P numbers for P = h w pixels, and K^2 per image; pairs of pixels never appear.
+    With several workers the mean of their losses is the loss of all images.
+
+    Args:
+        num_classes: K, at least 2.
+        ignore_index: label of the pixels that do not count; every other label must be in 0..K-1.
+        distance: a key of ``MARGINS``.
+        scope: ``image`` or ``batch``.
+        min_pixels: pixels, at the features' size, from which on a class takes part.
+        intra_margin: delta_v, or None for that of ``MARGINS``.
+        inter_margin: delta_d, or None for that of ``MARGINS``.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        ignore_index=255,
+        distance="cosine",
+        scope="image",
+        min_pixels=8,
+        intra_margin=None,
+        inter_margin=None,
+    ):
+        super().__init__()
+        defaults = MARGINS[distance]
+        self.intra_margin = defaults[0] if intra_margin is None else intra_margin
+        self.inter_margin = defaults[1] if inter_margin is None else inter_margin
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+        self.cosine = distance == "cosine"
+        self.whole_batch = scope == "batch"
+        self.min_pixels = min_pixels
+        self.workers = float(world_size())
+        self.sum_over_workers = SumOverWorkers()
+        self.mean_over_workers = MeanOverWorkers()
+        self.others = Tensor(1 - np.eye(num_classes, dtype=np.float32)[None])
+
+    def construct(self, features, label):
+        """Features [B, C, h, w], label int32 [B, H, W] -> intra, inter: fp32 scalars, computed in fp32."""
+        batch, channels, height, width = features.shape
+        features = features.astype(ms.float32).reshape(batch, channels, height * width)
+        if self.cosine:
+            features = _unit(features)
+        member = self._one_hot(resize_nearest(label, (height, width)))
+        # From here on G = B images, or G = 1 group of all of them.
+        counts = member.reshape(batch * self.num_classes, -1).sum(1).reshape(batch, self.num_classes)
+        sums = _product(features, member.swapaxes(1, 2))
+        if self.whole_batch:
+            counts = self.sum_over_workers(counts.sum(0, keepdims=True))
+            sums = self.sum_over_workers(sums.sum(0, keepdims=True))
+        chosen = (counts >= self.min_pixels).astype(ms.float32)  # [G, K]
+        classes = chosen.sum(1, keepdims=True)  # [G, 1]
+        centres = sums * _inverse(counts).expand_dims(1)  # [G, C, K]
+        if self.cosine:
+            centres = _unit(centres)
+        intra = self._intra(features, member, centres, chosen * _inverse(counts) * _inverse(classes))
+        inter = self._inter(centres, chosen, _inverse(classes * (classes - 1)))
+        if self.whole_batch:
+            return intra * self.workers, inter  # the pixels are shared out among the workers, the centres are not
+        images = _inverse(self.mean_over_workers((classes > 0).astype(ms.float32).sum()))
+        return intra * images, inter * images
+
+    def _one_hot(self, label):
+        """[B, h, w] -> fp32 [B, K, h w]; ignored pixels are members of no class."""
+        label = label.reshape(label.shape[0], -1)
+        label = ops.select(label == self.ignore_index, ops.full_like(label, -1), label)
+        return ops.one_hot(label, self.num_classes, 1.0, 0.0, 1)
+
+    def _intra(self, features, member, centres, weights):
+        """Features [B, C, P], member [B, K, P], centres [G, C, K], weight of a pixel by its class [G, K] -> scalar."""
+        batch = features.shape[0]
+        own = _product(_for_each(centres, batch), member)  # [B, C, P]
+        if self.cosine:
+            excess = ops.relu(1.0 - self.intra_margin - _sum_channels(features * own))
+        else:
+            offset = features - own
+            distance = ops.sqrt(ops.maximum(_sum_channels(offset * offset), LEAST))
+            excess = ops.relu(distance - self.intra_margin) ** 2
+        weights = _product(_for_each(weights.expand_dims(1), batch), member)  # [B, 1, P]
+        return (excess * weights).reshape(batch, -1).sum(1).sum()
+
+    def _inter(self, centres, chosen, weight):
+        """Centres [G, C, K], chosen [G, K], weight of a pair [G, 1] -> scalar."""
+        rows = centres.swapaxes(1, 2)
+        if self.cosine:
+            excess = ops.relu(_product(rows, centres) - self.inter_margin)
+        else:
+            excess = ops.relu(2.0 * self.inter_margin - ops.cdist(rows, rows)) ** 2
+        pairs = _product(chosen.expand_dims(2), chosen.expand_dims(1)) * self.others  # [G, K, K]
+        return ((excess * pairs).sum(2).sum(1) * weight.reshape(-1)).sum()
+
+
+def _for_each(x, batch):
+    """[B, ...] as it is, [1, ...] repeated: [B, ...]."""
+    return x if x.shape[0] == batch else ops.tile(x, (batch, 1, 1))
+
+
+def _inverse(x):
+    """1 / x where x is positive, else 0; for numbers without gradient."""
+    positive = (x > 0).astype(ms.float32)
+    return positive / (x * positive + 1.0 - positive)
+
+
+def _sum_channels(x):
+    """[N, C, P] -> [N, 1, P]; as a product, which is faster than a sum over a middle axis."""
+    return _product(ops.ones((x.shape[0], 1, x.shape[1]), x.dtype), x)
+
+
+def _unit(x):
+    """[N, C, P] -> the same with columns of length 1."""
+    scale = 1.0 / ops.sqrt(_sum_channels(x * x) + EPS)
+    return x * _product(ops.ones((x.shape[0], x.shape[1], 1), x.dtype), scale)

@@ -1,0 +1,65 @@
+"""Class-aware consistency in NumPy, in float64, with loops, and its gradient by finite differences."""
+
+import numpy as np
+
+
+def nearest(label, size):
+    """[B, H, W] -> [B, h, w]: element floor(i H / h)."""
+    rows = [i * label.shape[1] // size[0] for i in range(size[0])]
+    columns = [j * label.shape[2] // size[1] for j in range(size[1])]
+    return label[:, rows][:, :, columns]
+
+
+def length(x):
+    """[..., C] -> [...]."""
+    return np.sqrt((x**2).sum(-1))
+
+
+def intra_and_inter(pixels, ids, distance, min_pixels, margins):
+    """Pixels [P, C], ids [P] -> intra, inter, number of classes with enough pixels."""
+    delta_v, delta_d = margins
+    if distance == "cosine":
+        pixels = pixels / np.sqrt(length(pixels) ** 2 + 1e-8)[:, None]
+    centres, intra, inter = [], [], []
+    for c in sorted(set(ids.tolist()) - {255}):
+        own = pixels[ids == c]
+        if len(own) < min_pixels:
+            continue
+        centre = own.mean(0)
+        if distance == "cosine":
+            centre = centre / np.sqrt(length(centre) ** 2 + 1e-8)
+            intra.append(np.maximum(1 - own @ centre - delta_v, 0).mean())
+        else:
+            intra.append((np.maximum(length(own - centre) - delta_v, 0) ** 2).mean())
+        centres.append(centre)
+    for a in range(len(centres)):
+        for b in range(len(centres)):
+            if a != b and distance == "cosine":
+                inter.append(max(centres[a] @ centres[b] - delta_d, 0))
+            elif a != b:
+                inter.append(max(2 * delta_d - length(centres[a] - centres[b]), 0) ** 2)
+    return sum(intra) / max(len(intra), 1), sum(inter) / max(len(inter), 1), len(centres)
+
+
+def consistency(features, label, distance, scope, min_pixels, margins):
+    """Features [B, C, h, w], label [B, H, W] -> intra, inter."""
+    ids = nearest(label, features.shape[2:]).reshape(len(label), -1)
+    pixels = features.reshape(*features.shape[:2], -1).transpose(0, 2, 1)
+    if scope == "batch":
+        pixels, ids = pixels.reshape(1, -1, pixels.shape[2]), ids.reshape(1, -1)
+    found = [intra_and_inter(*pair, distance, min_pixels, margins) for pair in zip(pixels, ids, strict=True)]
+    counted = [(intra, inter) for intra, inter, classes in found if classes]
+    return np.mean(counted, axis=0) if counted else np.zeros(2)
+
+
+def gradient(function, x, step=1e-6):
+    """Central differences of the scalar ``function`` at ``x``."""
+    x, result = x.copy(), np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + step
+        above = function(x)
+        x[index] = kept - step
+        result[index] = (above - function(x)) / (2 * step)
+        x[index] = kept
+    return result
