@@ -14,11 +14,12 @@ from src.errors import UserError
 from src.losses.cross_entropy import CrossEntropy
 from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
-from src.schema import AuxiliaryConfig, Config, CrossEntropyConfig, LossesConfig
+from src.schema import AssignmentConfig, AuxiliaryConfig, Config, CrossEntropyConfig, LossesConfig
 
 PARTS = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
+    "cpt": ("ce", "assignment"),
 }
 
 
@@ -41,6 +42,27 @@ class LogitsLoss(nn.Cell):
         return self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label)
 
 
+class MeanLogitsLoss(nn.Cell):
+    """Mean cross entropy of an output that is a tuple of logits, each of any size; 0 for an empty tuple.
+
+    Args: as of `LogitsLoss`.
+    """
+
+    def __init__(self, index, cross_entropy):
+        super().__init__()
+        self.index = index
+        self.cross_entropy = cross_entropy
+
+    def construct(self, outputs, label):
+        """Tuple with a tuple of [B, K, h_i, w_i] at ``index``, label [B, H, W] -> scalar."""
+        maps = outputs[self.index]
+        total = ops.zeros((), ms.float32)
+        for logits in maps:
+            resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
+            total = total + self.cross_entropy(resized, label) * (1 / len(maps))
+        return total
+
+
 def _ce(config: CrossEntropyConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
     weights = config.class_weights
     if weights is not None and len(weights) != num_classes:
@@ -55,10 +77,15 @@ def _aux(config: AuxiliaryConfig, outputs: Sequence[str], num_classes: int, igno
     return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index))
 
 
+def _assignment(config: AssignmentConfig, outputs: Sequence[str], num_classes: int, ignore_index: int) -> nn.Cell:
+    return MeanLogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
+
+
 # part: its section of the schema, whose defaults hold where the configuration has none, and its builder
 BUILDERS = {
     "ce": (CrossEntropyConfig, _ce),
     "aux": (AuxiliaryConfig, _aux),
+    "assignment": (AssignmentConfig, _assignment),
 }
 
 

@@ -53,7 +53,7 @@ def flat(outputs):
     tensors = []
     for output in outputs[:-1]:
         if isinstance(output, (tuple, list)):
-            tensors += output
+            tensors += list(output)
         else:
             tensors.append(output)
     return tensors
