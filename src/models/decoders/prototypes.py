@@ -131,8 +131,8 @@ class Prototypes(nn.Cell):
             gate = ops.sigmoid(self.gate(ops.cat((prototypes, memory), 1))) * outer(present, ones)
             prototypes = gate * prototypes + (1.0 - gate) * memory
             present = ops.maximum(present, outer(per_image, seen.reshape(1, -1)).reshape(-1, 1))
-        refined = self.norm(prototypes.astype(x.dtype)).reshape(batch, self.num_classes, self.channels)
-        return refined, present.reshape(batch, self.num_classes)
+        refined = self.norm(prototypes).reshape(batch, self.num_classes, self.channels)
+        return refined.astype(x.dtype), present.reshape(batch, self.num_classes)
 
     def update_memory(self, batch, sums, counts):
         """Sums [B K, D] and counts [B K, 1] per image -> the memory's update with those of the batch."""

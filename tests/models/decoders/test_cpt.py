@@ -1,12 +1,14 @@
-"""CPT as a decoder, in its variants."""
+"""CPT as a decoder: every variant against NumPy, and what it refuses."""
 
+import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import Tensor
 
 from src.errors import UserError
 from src.models.decoders import build_decoder
 from tests.models.decoders import cpt_reference
-from tests.models.decoders.base import CHANNELS, CLASSES, DecoderTester
+from tests.models.decoders.base import CHANNELS, CLASSES, DecoderTester, features, flat
 
 SMALL = {"channels": 8, "heads": 2, "mlp_ratio": 2}
 
@@ -22,21 +24,111 @@ class CPTTester(DecoderTester):
         return cpt_reference.decoder(maps, parameters, heads=2, output_level=self.level, **self.reference)
 
 
-class TestCPT(CPTTester):
-    options = SMALL
+class TestOneBlock(CPTTester):
+    options = {**SMALL, "output_level": 2}
+    level = 2
 
 
-class TestSoftWithoutMemoryFinestOnly(CPTTester):
-    options = {**SMALL, "assignment": "soft", "memory": False, "fusion": "last"}
-    reference = {"assignment": "soft", "fusion": "last"}
-
-
-class TestPixelsAtStride8(CPTTester):
-    options = {**SMALL, "source": "pixels", "output_level": 1}
-    reference = {"pixels": True}
-    level = 1
-
-
-class TestStride32(CPTTester):
+class TestNoBlock(CPTTester):
     options = {**SMALL, "output_level": 3}
     level = 3
+
+
+class Variant(CPTTester):
+    """Compiling takes time, so variants leave out what they do not change."""
+
+    test_shapes = test_features_are_what_the_classifier_sees = None
+    test_training_output_of_the_segmentor_is_the_decoders = None
+
+
+class TestThreeBlocks(Variant):
+    options = SMALL
+    test_dynamic_shape_equals_static = None
+
+    def test_shapes(self):
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        decoder, maps = self.build(), features((33, 47))
+        decoder.set_train(True)
+        assert [output.shape for output in flat(decoder(maps))] == [(2, CLASSES, 9, 12), *self.expected_extras(maps)]
+
+
+class TestSoftWithoutMemory(Variant):
+    options = {**SMALL, "assignment": "soft", "memory": False, "fusion": "last", "output_level": 2}
+    reference = {"assignment": "soft", "fusion": "last"}
+    level = 2
+    test_dynamic_shape_equals_static = None
+
+
+class TestPixels(Variant):
+    options = {**SMALL, "source": "pixels", "output_level": 2}
+    reference = {"pixels": True}
+    level = 2
+
+
+def build(**options):
+    return build_decoder("cpt", CHANNELS, options.pop("num_classes", CLASSES), **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 3}, "heads: found 3, expected a divisor of channels, 8"),
+        ({"heads": 0}, "heads: found 0, expected a divisor of channels, 8"),
+        ({"num_classes": 1}, "num_classes: found 1, expected at least 2"),
+        ({"mlp_ratio": 0}, "mlp_ratio: found 0, expected at least 1"),
+        ({"output_level": 4}, "output_level: found 4, expected one of 0, 1, 2, 3"),
+        ({"output_level": -1}, "output_level: found -1, expected one of 0, 1, 2, 3"),
+        ({"momentum": 1.0}, "momentum: found 1.0, expected at least 0 and below 1"),
+        ({"momentum": -0.1}, "momentum: found -0.1, expected at least 0 and below 1"),
+        ({"min_mass": 0.0}, "min_mass: found 0.0, expected above 0"),
+        ({"memory": "off"}, "memory: found 'off', expected one of True, False"),
+        ({"source": "pixel"}, "source: found 'pixel', expected one of prototypes, pixels"),
+        ({"assignment": "label"}, "assignment: found 'label', expected one of hard, soft, teacher"),
+        ({"fusion": "sum"}, "fusion: found 'sum', expected one of concat, last"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_by_name(options, message):
+    with pytest.raises(UserError) as caught:
+        build(**options)
+    assert message in str(caught.value)
+
+
+def test_output_level_decides_which_parameters_exist():
+    counts = {}
+    for level in range(4):
+        decoder = build(output_level=level)
+        counts[level] = (len(decoder.blocks), len(decoder.laterals))
+    assert counts == {0: (3, 4), 1: (2, 3), 2: (1, 2), 3: (0, 1)}
+
+
+def test_head_size_at_the_default_width():
+    """A size that changes is a change of the method, not of its form."""
+    decoder = build_decoder("cpt", (128, 256, 512, 1024), 150)
+    assert sum(parameter.size for parameter in decoder.trainable_params()) == 5_810_776
+    state = {p.name: p.shape for p in decoder.get_parameters() if "memory" in p.name}
+    assert len(state) == 6
+    assert state["blocks.0.prototypes.memory.prototypes"] == (150, 256)
+    assert state["blocks.0.prototypes.memory.updates"] == (150,)
+
+
+def test_only_the_teacher_asks_for_the_label():
+    assert build(assignment="teacher").needs_label
+    assert not build().needs_label
+    assert not build(assignment="teacher", source="pixels").needs_label
+    assert not build(assignment="teacher", output_level=3).needs_label
+
+
+def test_teacher_without_a_label_says_so():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    decoder = build(assignment="teacher")
+    decoder.set_train(True)
+    with pytest.raises(ValueError, match="teacher needs the label"):
+        decoder(features((64, 64)))
+
+
+def test_report_counts_the_classes_seen():
+    decoder = build(output_level=1)
+    decoder.blocks[1].prototypes.memory.updates.set_data(Tensor(np.array([0, 1, 0, 7, 0], np.int32)))
+    assert decoder.report() == "prototype memory, of 5 classes seen so far: 0 at level 2, 2 at level 1"
+    assert build(memory=False).report() is None
+    assert build(source="pixels").report() is None
