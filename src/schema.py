@@ -194,7 +194,7 @@ class CPTConfig(Section):
     output_level: Literal[0, 1, 2, 3] = 0  # where the pyramid ends: 0 = stride 4, 3 = stride 32
     fusion: Literal["concat", "last"] = "concat"  # of all levels, or the finest alone
     dropout: Rate = 0.1
-    approximate_gelu: bool = False  # tanh form
+    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the approximation
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "CPTConfig":

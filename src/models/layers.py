@@ -118,7 +118,7 @@ def _kronecker(height, width, new_height, new_width):
 
 
 @ms.constexpr
-def _products_are_faster():
+def products_are_faster():
     return ms.get_context("device_target") == "CPU"
 
 
@@ -137,7 +137,7 @@ def resize_bilinear(x, size):
     """
     if F.is_sequence_value_unknown(ops.shape(x)) or F.is_sequence_value_unknown(size):
         return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
-    if not _products_are_faster():
+    if not products_are_faster():
         return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
     batch, channels, height, width = x.shape
     new_height, new_width = size
@@ -270,7 +270,7 @@ class LayerNorm(nn.Cell):
         self.fast = _LayerNorm(eps)
 
     def construct(self, x):
-        if not _products_are_faster():
+        if not products_are_faster():
             return self.standard(x, self.gamma, self.beta)[0]
         return self.fast(x.reshape(-1, self.channels), self.gamma, self.beta).reshape(ops.shape(x))
 
@@ -337,7 +337,7 @@ class GELU(nn.Cell):
         self.fast = _TanhGELU() if approximate else _GELU()
 
     def construct(self, x):
-        if _products_are_faster():
+        if products_are_faster():
             return self.fast(x)
         return ops.gelu(x, self.form)
 

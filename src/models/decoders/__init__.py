@@ -26,8 +26,11 @@ def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **opt
     """Build the decoder ``name`` for maps of ``in_channels``; ``options`` are its own (see its class).
 
     Raises:
-        UserError: there is no such decoder.
+        UserError: there is no such decoder, or its options are impossible; the message names the option.
     """
     if name not in DECODERS:
         raise UserError(f"unknown decoder '{name}'{nearest(name, DECODERS)} Valid: {', '.join(DECODERS)}")
-    return DECODERS[name](in_channels, num_classes, **options)
+    try:
+        return DECODERS[name](in_channels, num_classes, **options)
+    except ValueError as error:
+        raise UserError(f"decoder {name}: {error}") from None

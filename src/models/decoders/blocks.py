@@ -1,34 +1,103 @@
-"""Blocks that decoders share, on maps [B, C, H, W]."""
+"""Blocks that the decoders share, on NCHW maps.
 
-from mindspore import nn, ops
+A layer norm over the channels of a map is made of products in that layout: transposing to rows and back takes more
+than twice as long (8 x 128 x 88 x 88: forward 54 instead of 140 ms, gradients 97 instead of 250, on two cores).
+"""
 
-from src.models.layers import GELU, LayerNorm, conv
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import initializer
+from mindspore.ops import functional as F
+
+from src.models.layers import GELU, conv, outer, products_are_faster
+
+
+def is_static(x):
+    """Whether the shape of ``x`` is known while the graph is compiled."""
+    return not F.is_sequence_value_unknown(ops.shape(x))
+
+
+def scale_rows(x, factors):
+    """Multiply each row: x [R, N], factors [R, 1] -> [R, N]."""
+    if is_static(x):
+        return x * outer(factors, ops.ones((1, x.shape[1]), x.dtype))
+    return x * factors
+
+
+def mean_of_rows(x):
+    """[R, N] -> [R, 1]. A product with a column is several times as fast as the mean over an axis."""
+    if is_static(x):
+        return ops.matmul(x, ops.fill(x.dtype, (x.shape[1], 1), 1.0 / x.shape[1]))
+    return ops.mean(x, 1, True)
+
+
+class _ChannelLayerNorm(nn.Cell):
+    """Layer norm over C of x [B, C, N], with products for all means and repetitions."""
+
+    def __init__(self, eps):
+        super().__init__()
+        self.eps = eps
+        self.add = ops.BiasAdd()
+        self.product = ops.BatchMatMul()
+
+    def statistics(self, x):
+        """x - mean [B, C, N], 1 / standard deviation [B, 1, N], rows of means [B, 1, C], columns of ones [B, C, 1]."""
+        batch, channels = x.shape[:2]
+        mean = ops.fill(x.dtype, (batch, 1, channels), 1.0 / channels)
+        ones = ops.ones((batch, channels, 1), x.dtype)
+        centred = x - self.product(ones, self.product(mean, x))
+        return centred, 1.0 / ops.sqrt(self.product(mean, centred * centred) + self.eps), mean, ones
+
+    def construct(self, x, gamma, beta):
+        centred, scale, _, ones = self.statistics(x)
+        return self.add(centred * self.product(ones * gamma.reshape(1, -1, 1), scale), beta)
+
+    def bprop(self, x, gamma, beta, out, dout):
+        # Without this the recomputed values would be made during the forward pass and kept.
+        x = ops.depend(x, dout)
+        centred, scale, mean, ones = self.statistics(x)
+        normed = centred * self.product(ones, scale)
+        product = dout * normed
+        mean = mean * gamma.reshape(1, 1, -1)
+        shift = self.product(ones, self.product(mean, dout) * scale)
+        slope = self.product(ones, self.product(mean, product) * scale)
+        dx = dout * self.product(ones * gamma.reshape(1, -1, 1), scale) - shift - normed * slope
+        return dx, ops.sum(ops.sum(product, -1), 0), ops.sum(ops.sum(dout, -1), 0)
 
 
 class ChannelLayerNorm(nn.Cell):
-    """Layer norm over the channels of every pixel: [B, C, H, W] -> the same."""
+    """Layer norm over the channels of each pixel: [B, C, H, W] -> [B, C, H, W]."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, eps=1e-5):
         super().__init__()
         self.channels = channels
-        self.norm = LayerNorm(channels)
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
+        self.standard = ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=eps)
+        self.fast = _ChannelLayerNorm(eps)
 
     def construct(self, x):
-        batch, _, height, width = ops.shape(x)
-        rows = self.norm(x.reshape(batch, self.channels, -1).transpose(0, 2, 1))
-        return rows.transpose(0, 2, 1).reshape(batch, self.channels, height, width)
+        if is_static(x) and products_are_faster():
+            shape = x.shape
+            return self.fast(x.reshape(shape[0], self.channels, -1), self.gamma, self.beta).reshape(shape)
+        return self.standard(x.transpose(0, 2, 3, 1), self.gamma, self.beta)[0].transpose(0, 3, 1, 2)
 
 
 class ConvMLP(nn.Cell):
-    """1x1 to ``ratio`` times the channels, depthwise 3x3, GELU, 1x1 back, all with bias: [B, D, H, W] -> the same."""
+    """1x1 convolution, depthwise 3x3, GELU, 1x1 convolution: [B, C, H, W] -> [B, C, H, W].
 
-    def __init__(self, channels, ratio, approximate_gelu=False):
+    Args:
+        channels: C.
+        ratio: width inside, relative to C.
+        approximate: GELU in the tanh form.
+    """
+
+    def __init__(self, channels, ratio, approximate=False):
         super().__init__()
-        width = ratio * channels
+        width = channels * ratio
         self.expand = conv(channels, width, 1, bias=True)
         self.depthwise = conv(width, width, 3, groups=width, bias=True)
-        self.gelu = GELU(approximate_gelu)
-        self.reduce = conv(width, channels, 1, bias=True)
+        self.gelu = GELU(approximate)
+        self.project = conv(width, channels, 1, bias=True)
 
     def construct(self, x):
-        return self.reduce(self.gelu(self.depthwise(self.expand(x))))
+        return self.project(self.gelu(self.depthwise(self.expand(x))))

@@ -12,7 +12,6 @@ Our reading: every formula below and all defaults, since the abstract gives none
 import mindspore as ms
 from mindspore import nn, ops
 
-from src.errors import UserError
 from src.models.backbones.attention import Attention
 from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP
 from src.models.decoders.prototypes import Prototypes
@@ -21,6 +20,7 @@ from src.models.layers import ChannelDropout, ConvNormReLU, Dense, classifier, c
 SOURCES = ("prototypes", "pixels")
 ASSIGNMENTS = ("hard", "soft", "teacher")
 FUSIONS = ("concat", "last")
+GELUS = ("exact", "tanh")
 EXCLUDED = -1e4  # logit of a class that nothing may attend to; within the range of fp16
 
 
@@ -34,12 +34,10 @@ class CPTBlock(nn.Cell):
         mlp_ratio: width inside the convolutional MLP, in D.
         source: ``prototypes``, or ``pixels`` for cross-attention to all pixels of the source.
         assignment, momentum, min_mass: see `Prototypes`; they have no effect on ``pixels``.
-        approximate_gelu: GELU in the tanh form.
+        gelu: ``exact`` or ``tanh``, the approximation.
     """
 
-    def __init__(
-        self, num_classes, channels, heads, mlp_ratio, source, assignment, momentum, min_mass, approximate_gelu
-    ):
+    def __init__(self, num_classes, channels, heads, mlp_ratio, source, assignment, momentum, min_mass, gelu):
         super().__init__()
         self.channels, self.heads, self.depth = channels, heads, channels // heads
         self.assign = classifier(channels, num_classes)
@@ -55,7 +53,7 @@ class CPTBlock(nn.Cell):
         self.attention = Attention()
         self.proj = conv(channels, channels, 1, bias=True)
         self.mlp_norm = ChannelLayerNorm(channels)
-        self.mlp = ConvMLP(channels, mlp_ratio, approximate_gelu)
+        self.mlp = ConvMLP(channels, mlp_ratio, gelu == "tanh")
         self.unstack = ops.Unstack(0)
 
     def construct(self, lateral, source, label=None):
@@ -112,7 +110,7 @@ class CPT(nn.Cell):
             blocks run.
         fusion: ``concat`` resizes all levels to the finest and merges them, ``last`` takes the finest alone.
         dropout: rate of the channel dropout before the classifier.
-        approximate_gelu: GELU in the tanh form.
+        gelu: ``exact`` or ``tanh``, the approximation.
 
     Attributes:
         blocks: in the order in which they run: at level 2, 1, 0.
@@ -137,14 +135,14 @@ class CPT(nn.Cell):
         output_level=0,
         fusion="concat",
         dropout=0.1,
-        approximate_gelu=False,
+        gelu="exact",
     ):
         super().__init__()
         _check(
             {
                 "num_classes": num_classes, "channels": channels, "heads": heads, "mlp_ratio": mlp_ratio,
                 "source": source, "assignment": assignment, "memory": memory, "momentum": momentum,
-                "min_mass": min_mass, "output_level": output_level, "fusion": fusion,
+                "min_mass": min_mass, "output_level": output_level, "fusion": fusion, "gelu": gelu,
             }
         )  # fmt: skip
         self.output_level = output_level
@@ -157,7 +155,7 @@ class CPT(nn.Cell):
             [
                 CPTBlock(
                     num_classes, channels, heads, mlp_ratio,
-                    source, assignment, momentum if memory else None, min_mass, approximate_gelu,
+                    source, assignment, momentum if memory else None, min_mass, gelu,
                 )
                 for _ in levels
             ]
@@ -241,7 +239,7 @@ class CPT(nn.Cell):
 def _check(options):
     """Refuse what cannot work, by name."""
     for name, valid in (
-        ("source", SOURCES), ("assignment", ASSIGNMENTS), ("fusion", FUSIONS),
+        ("source", SOURCES), ("assignment", ASSIGNMENTS), ("fusion", FUSIONS), ("gelu", GELUS),
         ("memory", (True, False)), ("output_level", (0, 1, 2, 3)),
     ):  # fmt: skip
         if options[name] not in valid:
@@ -259,4 +257,4 @@ def _check(options):
 
 
 def _refuse(name, found, expected):
-    raise UserError(f"decoder cpt: {name}: found {found!r}, expected {expected}")
+    raise ValueError(f"{name}: found {found!r}, expected {expected}")

@@ -53,7 +53,8 @@ def flat(outputs):
     tensors = []
     for output in outputs[:-1]:
         if isinstance(output, (tuple, list)):
-            tensors += list(output)
+            for one in output:
+                tensors.append(one)
         else:
             tensors.append(output)
     return tensors

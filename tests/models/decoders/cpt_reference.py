@@ -26,7 +26,7 @@ def layer_norm(x, p, name):
 
 
 def channel_norm(x, p, name):
-    return layer_norm(x.transpose(0, 2, 3, 1), p, f"{name}.norm").transpose(0, 3, 1, 2)
+    return layer_norm(x.transpose(0, 2, 3, 1), p, name).transpose(0, 3, 1, 2)
 
 
 def linear(x, p, name):
@@ -138,7 +138,7 @@ def block(lateral, source, p, name, heads, assignment="hard", pixels=False, labe
     y = lateral + biased_conv(y, p, f"{name}.proj")
     inner = gelu(depthwise(biased_conv(channel_norm(y, p, f"{name}.mlp_norm"), p, f"{name}.mlp.expand"), p,
                            f"{name}.mlp.depthwise"))  # fmt: skip
-    return y + biased_conv(inner, p, f"{name}.mlp.reduce"), logits, weights
+    return y + biased_conv(inner, p, f"{name}.mlp.project"), logits, weights
 
 
 def decoder(maps, p, heads, output_level=0, fusion="concat", **options):

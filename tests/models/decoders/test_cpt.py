@@ -84,6 +84,7 @@ def build(**options):
         ({"memory": "off"}, "memory: found 'off', expected one of True, False"),
         ({"source": "pixel"}, "source: found 'pixel', expected one of prototypes, pixels"),
         ({"assignment": "label"}, "assignment: found 'label', expected one of hard, soft, teacher"),
+        ({"gelu": "fast"}, "gelu: found 'fast', expected one of exact, tanh"),
         ({"fusion": "sum"}, "fusion: found 'sum', expected one of concat, last"),
     ],
 )

@@ -15,7 +15,7 @@ SEEN = np.array([0, 3, 0, 1, 2], np.int32)  # classes 0 and 2 were never seen
 
 def build(assignment="hard", momentum=0.9, source="prototypes", absent=(0, 1)):
     """A block with random parameters and memory, whose source maps never have the classes ``absent``."""
-    block = CPTBlock(CLASSES, CHANNELS, HEADS, 2, source, assignment, momentum, 1e-3, False)
+    block = CPTBlock(CLASSES, CHANNELS, HEADS, 2, source, assignment, momentum, 1e-3, "exact")
     randomize(block)
     bias = block.assign.bias.asnumpy().copy()
     bias[list(absent)] = -50
