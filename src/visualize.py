@@ -50,7 +50,7 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     patches = [Patch(color=np.array(color) / 255, label=name) for name, color in zip(classes, colors, strict=True)]
     figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, legend / size[1], 1, 1), pad=0.4)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -84,7 +84,7 @@ def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8)
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
@@ -94,7 +94,8 @@ def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
     return np.convolve(values, np.ones(width), "same") / ones
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save_figure(figure: plt.Figure, path: Path) -> None:
+    """Write the figure as PNG and forget it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

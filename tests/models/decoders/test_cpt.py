@@ -3,12 +3,13 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from src.errors import UserError
 from src.models.decoders import build_decoder
 from tests.models.decoders import cpt_reference
-from tests.models.decoders.base import CHANNELS, CLASSES, DecoderTester, features, flat
+from tests.models.decoders.base import CHANNELS, CLASSES, DecoderTester, features, flat, randomize
+from tests.models.reference import conv_norm_relu
 
 SMALL = {"channels": 8, "heads": 2, "mlp_ratio": 2}
 
@@ -133,3 +134,37 @@ def test_report_counts_the_classes_seen():
     assert decoder.report() == "prototype memory, of 5 classes seen so far: 0 at level 2, 2 at level 1"
     assert build(memory=False).report() is None
     assert build(source="pixels").report() is None
+
+
+class Explanation(nn.Cell):
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def construct(self, features):
+        return self.decoder.explain(features)
+
+
+def test_what_is_explained(mode):
+    decoder, maps = build(output_level=1), features((64, 96))
+    randomize(decoder)
+    decoder.set_train(False)
+    kinds = ("assignment", "attention", "memory", "updates")
+    assert list(decoder.EXPLAINS) == [f"{kind}_{level}" for level in (2, 1) for kind in kinds]
+    found = {name: value.asnumpy() for name, value in zip(decoder.EXPLAINS, Explanation(decoder)(maps), strict=True)}
+    p = {f"decoder.{p.name.removeprefix('decoder.')}": p.asnumpy().astype(float) for p in decoder.get_parameters()}
+    arrays = [one.asnumpy().astype(float) for one in maps]
+    x = conv_norm_relu(arrays[3], p, "decoder.laterals.2")
+    for i, level in enumerate((2, 1)):
+        lateral = conv_norm_relu(arrays[level], p, f"decoder.laterals.{level - 1}")
+        x, logits, weights = cpt_reference.block(lateral, x, p, f"decoder.blocks.{i}", 2)
+        np.testing.assert_array_equal(found[f"assignment_{level}"], logits.argmax(1))
+        expected = weights.mean(1).reshape(2, *lateral.shape[2:], CLASSES)
+        np.testing.assert_allclose(found[f"attention_{level}"], expected, atol=1e-5)
+        memory = p[f"decoder.blocks.{i}.prototypes.memory.prototypes"]
+        np.testing.assert_allclose(found[f"memory_{level}"], memory, rtol=1e-6)
+        assert found[f"updates_{level}"].shape == (CLASSES,)
+
+
+def test_pixels_explain_the_assignment_only():
+    assert build(source="pixels", output_level=1).EXPLAINS == ("assignment_2", "assignment_1")
