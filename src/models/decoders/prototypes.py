@@ -120,15 +120,16 @@ class Prototypes(nn.Cell):
         counts = self.product(ops.ones_like(pixels[:, :1]), share).reshape(-1, 1)  # [B K, 1]
         present = (counts > self.min_mass).astype(ms.float32)
         ones = ops.ones((1, self.channels), ms.float32)
+        mask = outer(present, ones)
         prototypes = sums * outer(present / ops.maximum(counts, self.min_mass), ones)
         if self.remember:
             per_image = ops.ones_like(counts.reshape(batch, -1)[:, :1])  # [B, 1]
             memory, seen = self.memory()
             memory = outer(per_image, memory.reshape(1, -1)).reshape(-1, self.channels)
             if self.training:
-                self.update_memory(batch, sums * outer(present, ones), counts * present)
+                self.update_memory(batch, sums * mask, counts * present)
             # Where the class is absent the gate is shut and the memory alone counts.
-            gate = ops.sigmoid(self.gate(ops.cat((prototypes, memory), 1))) * outer(present, ones)
+            gate = ops.sigmoid(self.gate(ops.cat((prototypes, memory), 1))) * mask
             prototypes = gate * prototypes + (1.0 - gate) * memory
             present = ops.maximum(present, outer(per_image, seen.reshape(1, -1)).reshape(-1, 1))
         refined = self.norm(prototypes).reshape(batch, self.num_classes, self.channels)

@@ -25,26 +25,34 @@ class CPTTester(DecoderTester):
         return cpt_reference.decoder(maps, parameters, heads=2, output_level=self.level, **self.reference)
 
 
-class TestOneBlock(CPTTester):
-    options = {**SMALL, "output_level": 2}
-    level = 2
-
-
 class TestNoBlock(CPTTester):
     options = {**SMALL, "output_level": 3}
     level = 3
 
 
 class Variant(CPTTester):
-    """Compiling takes time, so variants leave out what they do not change."""
+    """Compiling blocks takes time, so variants leave out what they do not change, and gradients are in PyNative."""
 
     test_shapes = test_features_are_what_the_classifier_sees = None
     test_training_output_of_the_segmentor_is_the_decoders = None
 
+    def test_every_parameter_has_a_gradient(self):
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        super().test_every_parameter_has_a_gradient(ms.PYNATIVE_MODE)
+
+
+class TestOneBlock(Variant):
+    options = {**SMALL, "output_level": 2}
+    level = 2
+    test_every_parameter_has_a_gradient = DecoderTester.test_every_parameter_has_a_gradient
+
 
 class TestThreeBlocks(Variant):
     options = SMALL
-    test_dynamic_shape_equals_static = None
+    test_dynamic_shape_equals_static = test_every_parameter_has_a_gradient = None
+
+    def test_numbers(self):
+        super().test_numbers(ms.GRAPH_MODE)
 
     def test_shapes(self):
         ms.set_context(mode=ms.PYNATIVE_MODE)
@@ -145,7 +153,7 @@ class Explanation(nn.Cell):
         return self.decoder.explain(features)
 
 
-def test_what_is_explained(mode):
+def test_what_is_explained():
     decoder, maps = build(output_level=1), features((64, 96))
     randomize(decoder)
     decoder.set_train(False)

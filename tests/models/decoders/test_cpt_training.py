@@ -33,12 +33,12 @@ def network(**options):
     return Segmentor(TinyBackbone(), build_decoder("cpt", CHANNELS, CLASSES, **{**small, **options}))
 
 
-def training(**options):
-    """A network and its step, whose updates have two parts."""
+def training(accumulate, **options):
+    """A network and its step."""
     cell = network(**options).set_train()
     optimizer = build_optimizer(AdamWConfig(name="adamw", lr=1e-3), list(cell.trainable_params()))
     criterion = build_criterion(config("cpt"), CLASSES, 255)
-    return cell, TrainStep(cell, criterion, optimizer, RATES, accumulate=2, protect_state=True)
+    return cell, TrainStep(cell, criterion, optimizer, RATES, accumulate=accumulate, protect_state=True)
 
 
 def batch(index):
@@ -65,8 +65,28 @@ def same(found, expected):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
-def test_memory_in_training_resuming_and_after_a_bad_step(tmp_path):
-    cell, step = training(assignment="teacher")
+def spoilt(index):
+    image, label = batch(index)
+    image[1] = np.nan
+    return Tensor(image), Tensor(label)
+
+
+def test_memory_in_the_compiled_step_and_after_a_bad_one():
+    cell, step = training(1, assignment="teacher")
+    step.keep_network_state()
+    assert step(*map(Tensor, batch(0)), True).asnumpy()[2] == 1
+    memory = cell.decoder.blocks[0].prototypes.memory
+    np.testing.assert_array_equal(memory.updates.asnumpy(), [0, 1, 1, 1, 1])
+    before = values(cell)
+    assert step(*spoilt(1), True).asnumpy()[2] == 0
+    same(values(cell), before)
+    assert step(*map(Tensor, batch(2)), True).asnumpy()[2] == 1
+    np.testing.assert_array_equal(memory.updates.asnumpy(), [0, 2, 2, 2, 2])
+
+
+def test_memory_with_accumulated_parts_and_resuming(tmp_path):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    cell, step = training(2, assignment="teacher")
     step.keep_network_state()
     for index in range(2):
         update(step, index)
@@ -81,7 +101,7 @@ def test_memory_in_training_resuming_and_after_a_bad_step(tmp_path):
     result = step(*map(Tensor, batch(4)), False).asnumpy()
     after = values(cell)
     assert not np.array_equal(after[memory.prototypes.name], saved[memory.prototypes.name])
-    resumed, again = training(assignment="teacher")
+    resumed, again = training(2, assignment="teacher")
     checkpoint = load_checkpoint(tmp_path / "last.ckpt")
     load_network(resumed, checkpoint)
     load_state(again.state(), checkpoint)
@@ -89,9 +109,7 @@ def test_memory_in_training_resuming_and_after_a_bad_step(tmp_path):
     np.testing.assert_array_equal(again(*map(Tensor, batch(4)), False).asnumpy(), result)
     same(values(resumed), after)
 
-    image, label = batch(5)
-    image[1] = np.nan
-    assert step(Tensor(image), Tensor(label), True).asnumpy()[2] == 0
+    assert step(*spoilt(5), True).asnumpy()[2] == 0
     same(values(cell), saved)  # the whole update is taken back, its good part too
 
 
