@@ -1,6 +1,7 @@
 """CPT in the compiled training step, over several workers, through checkpoints and export."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
+import pytest
 from mindspore import Tensor
 
 from src.engine.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
@@ -19,7 +21,7 @@ from src.losses import build_criterion
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.schema import AdamWConfig
-from tests.commands import ROOT
+from tests.commands import ROOT, read_until, start
 from tests.losses.test_criterion import config
 from tests.models.decoders import cpt_worker
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
@@ -153,3 +155,23 @@ def test_exported_file_holds_the_memory(tmp_path):
     np.testing.assert_allclose(found, cell(Tensor(image)).asnumpy(), atol=1e-5 * exported.largest)
     memory.prototypes.set_data(Tensor(np.zeros((CLASSES, 8), np.float32)))
     assert np.abs(found - cell(Tensor(image)).asnumpy()).max() > 1e-3 * exported.largest
+
+
+@pytest.mark.slow
+def test_killed_training_continues_with_the_same_memory(small_config, tmp_path):
+    decoder = "model.decoder={name: cpt, channels: 16, output_level: 2}"
+    arguments = ["train.py", "--config", small_config, "--set", decoder, "train.iterations=4", "--output"]
+    straight = start(*arguments, tmp_path / "straight")
+    output, _ = straight.communicate()
+    assert straight.returncode == 0, output
+    assert re.search(r"prototype memory, of 7 classes seen so far: [1-7] at level 2\n", output)
+    killed = start(*arguments, tmp_path / "killed")
+    read_until(killed, "step 3/4")
+    killed.kill()
+    killed.wait()
+    resumed = start(*arguments, tmp_path / "killed")
+    output, _ = resumed.communicate()
+    assert "at step 2" in output
+    first, second = (load_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("straight", "killed"))
+    assert any("memory.updates" in name for name in first.tensors)
+    same(second.tensors, first.tensors)
