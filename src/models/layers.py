@@ -151,26 +151,6 @@ def resize_bilinear(x, size):
     return x.reshape(batch, channels, new_height, new_width)
 
 
-@ms.constexpr
-def _nearest(source, target):
-    """Index of the pixel that holds each target pixel's centre, int32 [target]."""
-    return Tensor(((2 * np.arange(target) + 1) * source // (2 * target)).astype(np.int32))
-
-
-def resize_nearest(label, size):
-    """Nearest neighbour with half-pixel centres, as `resize_bilinear` places them; shapes known at compile time.
-
-    Args:
-        label: [B, H, W], of any type.
-        size: (h, w).
-
-    Returns:
-        [B, h, w]: the label at the centre of every target pixel (of two equally near ones, the later).
-    """
-    height, width = label.shape[1:]
-    return ops.gather(ops.gather(label, _nearest(height, size[0]), 1), _nearest(width, size[1]), 2)
-
-
 # ------------------------------------------------------------------------------------- layers over channels
 def _sum_rows(x):
     """[N, C] -> [C]: a product with a row of ones is faster than a sum over the first axis."""

@@ -6,7 +6,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.models import layers
-from src.models.layers import ChannelDropout, StemPool, check_size, resize_bilinear, resize_nearest
+from src.models.layers import ChannelDropout, StemPool, check_size, resize_bilinear
 from tests.models import reference
 
 
@@ -201,15 +201,3 @@ class Alike(nn.Cell):
     def construct(self, fine, coarse):
         fine, coarse = self.layer.alike((fine, coarse))
         return fine, coarse
-
-
-class Nearest(nn.Cell):
-    def construct(self, label):
-        return resize_nearest(label, (3, 5))
-
-
-def test_nearest_takes_the_pixel_under_the_centre(mode):
-    label = np.random.default_rng(0).integers(0, 256, (2, 12, 17)).astype(np.int32)
-    # centres of the rows at 2, 6, 10, which are borders between pixels, of the columns at 1.7, 5.1, 8.5, 11.9, 15.3
-    expected = label[:, [2, 6, 10]][:, :, [1, 5, 8, 11, 15]]
-    np.testing.assert_array_equal(Nearest()(Tensor(label)).asnumpy(), expected)

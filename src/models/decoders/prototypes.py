@@ -7,7 +7,8 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.models.layers import Dense, LayerNorm, outer, resize_nearest
+from src.models.label_resize import resize_nearest
+from src.models.layers import Dense, LayerNorm, outer
 from src.parallel import SumOverWorkers
 
 
