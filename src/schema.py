@@ -3,9 +3,9 @@
 Loading, layering and error messages are in ``src.config``. An unknown key and a wrong type are errors.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Size = Annotated[list[int], Field(min_length=2, max_length=2)]  # [height, width] in pixels
 Triple = Annotated[list[float], Field(min_length=3, max_length=3)]  # one value per channel, RGB
@@ -14,6 +14,13 @@ Rate = Annotated[float, Field(ge=0, lt=1)]  # of what is dropped
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+
+
+def _switch(value: Any) -> Any:
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]  # YAML reads on and off as true and false, unless quoted
 
 
 class Section(BaseModel):
@@ -185,6 +192,30 @@ class FPNConfig(DecoderSection):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+class CPTConfig(DecoderSection):
+    """Category Prototype Transformer; docs/cpt.md explains the options."""
+
+    name: Literal["cpt"]
+    channels: Count = 256  # width of the pyramid
+    heads: Count = 4  # must divide `channels`
+    mlp_ratio: Count = 4
+    source: Literal["prototypes", "pixels"] = "prototypes"  # what a query attends to
+    assignment: Literal["hard", "soft", "teacher"] = "hard"  # which pixels make a prototype
+    memory: Switch = True  # prototypes of the whole training set
+    momentum: Rate = 0.99  # of the memory: share that stays at an update
+    min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3  # pixels above which a class counts as present (`soft`)
+    output_level: Literal[0, 1, 2, 3] = 0  # where the pyramid ends: 0 = stride 4, 3 = stride 32
+    fusion: Literal["concat", "last"] = "concat"  # of all levels, or the finest alone
+    dropout: Rate = 0.1
+    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the approximation
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "CPTConfig":
+        if self.channels % self.heads:
+            raise ValueError(f"channels {self.channels} is not a multiple of heads {self.heads}")
+        return self
+
+
 class FCNConfig(DecoderSection):
     """FCN baseline on the deepest feature, with an auxiliary head on the one before."""
 
@@ -222,7 +253,7 @@ class CSNetConfig(DecoderSection):
 BackboneConfig = Annotated[
     ResNetConfig | SwinConfig | MixTransformerConfig | EfficientNetLiteConfig, Field(discriminator="name")
 ]
-DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CSNetConfig, Field(discriminator="name")]
+DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CPTConfig | CSNetConfig, Field(discriminator="name")]
 
 
 class ModelConfig(Section):
@@ -296,6 +327,12 @@ class ConsistencyConfig(Section):
         return self
 
 
+class AssignmentConfig(Section):
+    """Softmax cross entropy of the pixels' assignment to prototypes, mean over the blocks of CPT."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.4
+
+
 class LossesConfig(Section):
     """One entry per part; a part that is not named here has its default weight."""
 
@@ -305,6 +342,7 @@ class LossesConfig(Section):
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None
     consistency: ConsistencyConfig | None = None
+    assignment: AssignmentConfig | None = None
 
 
 # ------------------------------------------------------------------------------------ optimizer, schedule

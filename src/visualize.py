@@ -51,7 +51,7 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     patches = [Patch(color=np.array(color) / 255, label=name) for name, color in zip(classes, colors, strict=True)]
     figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, legend / size[1], 1, 1), pad=0.4)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -85,7 +85,7 @@ def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8)
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 MOST_WRITTEN = 20  # classes up to which numbers and names are written into the pictures
@@ -114,7 +114,7 @@ def draw_matrix(path: Path, values: np.ndarray, names: Sequence[str], title: str
     large = max(11, 1.1 * side)
     axis.set_title(title, fontsize=large)
     figure.colorbar(picture, shrink=0.8, fraction=0.04).ax.tick_params(labelsize=0.8 * large)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, colors, title: str, axes) -> None:
@@ -144,7 +144,7 @@ def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, co
     axis.set_title(title, fontsize=11)
     axis.grid(alpha=0.4)
     figure.legend(loc="outside right upper", ncol=columns, fontsize=7 if columns > 1 else 8, frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
@@ -154,7 +154,8 @@ def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
     return np.convolve(values, np.ones(width), "same") / ones
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save_figure(figure: plt.Figure, path: Path) -> None:
+    """Write the figure as PNG and forget it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -70,6 +70,31 @@ def test_a_section_with_another_name_starts_afresh(config_file):
 
 
 @pytest.mark.parametrize(
+    ("value", "memory"), [("off", False), ("'off'", False), ("false", False), ("on", True), ("'on'", True)]
+)
+def test_memory_of_cpt_is_switched_on_and_off(config_file, value, memory):
+    decoder = load_config(config_file, ["model.decoder.name=cpt", f"model.decoder.memory={value}"]).model.decoder
+    assert decoder.memory is memory
+
+
+@pytest.mark.parametrize(
+    ("override", "pieces"),
+    [
+        ("heads=7", ["model.decoder", "channels 256 is not a multiple of heads 7"]),
+        ("output_level=4", ["model.decoder.output_level", "0, 1, 2 or 3", "4"]),
+        ("momentum=1.0", ["model.decoder.momentum", "less than 1", "1.0"]),
+        ("memory=maybe", ["model.decoder.memory", "boolean", "'maybe'"]),
+        ("source=pixel", ["model.decoder.source", "'prototypes' or 'pixels'", "'pixel'"]),
+    ],
+)
+def test_mistakes_in_the_options_of_cpt_are_named(config_file, override, pieces):
+    with pytest.raises(UserError) as caught:
+        load_config(config_file, ["model.decoder.name=cpt", f"model.decoder.{override}"])
+    for piece in ["--set", *pieces]:
+        assert piece in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("override", "pieces"),
     [
         ("train.batchsize=4", ["unknown key 'train.batchsize'", "did you mean 'batch_size'"]),

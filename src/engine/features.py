@@ -28,7 +28,7 @@ from tqdm import tqdm
 from src.engine.runner import Runner
 from src.errors import UserError
 from src.files import write_text
-from src.losses.labels import nearest
+from src.models.label_resize import nearest
 
 TINY = 1e-12  # vectors shorter than this are not made longer
 

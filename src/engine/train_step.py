@@ -11,10 +11,12 @@ class NetworkWithLoss(nn.Cell):
         super().__init__(auto_prefix=False)  # a prefix would change the parameters' names for good
         self.network = network
         self.criterion = criterion
+        self.needs_label = getattr(network, "needs_label", False)
 
     def construct(self, image, label):
         """image [B, 3, H, W] fp32, label [B, H, W] int32 -> total, scalar; parts [P] fp32."""
-        return self.criterion(self.network(image), label)
+        outputs = self.network(image, label) if self.needs_label else self.network(image)
+        return self.criterion(outputs, label)
 
 
 class TrainStep(nn.Cell):

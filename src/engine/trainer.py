@@ -168,6 +168,9 @@ class Trainer:
             f"({result.images} images, {result.protocol['mode']}, {result.seconds:.0f} s)"
             f"{'  best so far' if better else ''}"
         )
+        state = self.network.report()
+        if state:
+            console.line(state)
         if better:
             progress.best = score
             save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})

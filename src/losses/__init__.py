@@ -19,6 +19,7 @@ from src.losses.mask import MaskLoss
 from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
 from src.schema import (
+    AssignmentConfig,
     AuxiliaryConfig,
     Config,
     ConsistencyConfig,
@@ -33,6 +34,7 @@ LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
     "ecenet": ("ce", "masks", "diversity"),
+    "cpt": ("ce", "assignment"),
     "csnet": ("ce", "aux", "consistency"),
 }
 OPTIONAL = ("consistency",)
@@ -55,6 +57,27 @@ class LogitsLoss(nn.Cell):
         """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> a tuple of one scalar."""
         logits = outputs[self.index].astype(ms.float32)
         return (self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label),)
+
+
+class MeanLogitsLoss(nn.Cell):
+    """Mean cross entropy of an output that is a tuple of logits, each of any size; 0 for an empty tuple.
+
+    Args: as of `LogitsLoss`.
+    """
+
+    def __init__(self, index, cross_entropy):
+        super().__init__()
+        self.index = index
+        self.cross_entropy = cross_entropy
+
+    def construct(self, outputs, label):
+        """Tuple with a tuple of [B, K, h_i, w_i] at ``index``, label [B, H, W] -> a tuple of one scalar."""
+        maps = outputs[self.index]
+        total = ops.zeros((), ms.float32)
+        for logits in maps:
+            resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
+            total = total + self.cross_entropy(resized, label) * (1 / len(maps))
+        return (total,)
 
 
 class FeatureLoss(nn.Cell):
@@ -110,6 +133,12 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     return cell, {"intra": section.weight, "inter": section.weight}
 
 
+def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.assignment or AssignmentConfig()
+    cell = MeanLogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
+    return cell, {"assignment": section.weight}
+
+
 # loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
 # weight of each part
 BUILDERS = {
@@ -117,6 +146,7 @@ BUILDERS = {
     "aux": (("aux",), _aux),
     "masks": (("mask", "dice"), _masks),
     "diversity": (("diversity",), _diversity),
+    "assignment": (("assignment",), _assignment),
     "consistency": (("consistency",), _consistency),
 }
 

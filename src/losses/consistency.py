@@ -20,7 +20,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.losses.labels import resize_nearest
+from src.models.label_resize import resize_nearest
 from src.parallel import MeanOverWorkers, SumOverWorkers, world_size
 
 MARGINS = {"cosine": (0.05, 0.1), "euclidean": (0.5, 1.5)}  # distance: delta_v, delta_d

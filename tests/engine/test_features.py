@@ -7,7 +7,7 @@ import pytest
 
 from src.engine.features import measure_features, principal_components
 from src.errors import UserError
-from src.losses.labels import nearest
+from src.models.label_resize import nearest
 
 CLASSES = ["sky", "road", "car", "train"]
 

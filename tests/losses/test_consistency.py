@@ -10,7 +10,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
-from src.losses.labels import resize_nearest
+from src.models.label_resize import resize_nearest
 from tests.commands import ROOT, msrun
 from tests.losses.consistency_reference import consistency, gradient, nearest
 from tests.losses.consistency_worker import CASES, Total

@@ -68,6 +68,19 @@ def test_defaults_of_ecenet():
     np.testing.assert_allclose(total.asnumpy(), values @ [1, 5, 2, 0.2], rtol=1e-5)
 
 
+def test_assignment_of_cpt_is_the_mean_over_the_blocks(mode):
+    criterion = build_criterion(config("cpt"), 3, 255)
+    assert criterion.part_names == ("ce", "assignment")
+    outputs, label = batch()
+    logits, *assignments = [Tensor(output) for output in (outputs[0], outputs[1], outputs[0] * 2)]
+    total, parts = criterion((logits, tuple(assignments), logits), Tensor(label))
+    values = [expected(output, label) for output in (outputs[0], outputs[1], outputs[0] * 2)]
+    np.testing.assert_allclose(parts.asnumpy(), [values[0], (values[1] + values[2]) / 2], rtol=1e-5)
+    np.testing.assert_allclose(total.asnumpy(), values[0] + 0.4 * (values[1] + values[2]) / 2, rtol=1e-5)
+    # CPT at stride 32 has no block, so nothing to assign.
+    np.testing.assert_allclose(criterion((logits, (), logits), Tensor(label))[1].asnumpy(), [values[0], 0], rtol=1e-5)
+
+
 def test_weights_act_on_the_total_only():
     criterion = build_criterion(config("fcn", ce={"weight": 2.0}, aux={"weight": 0.0}), 3, 255)
     outputs, label = batch()

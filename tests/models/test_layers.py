@@ -83,7 +83,7 @@ def test_resize_with_dynamic_shape_equals_static():
 
 
 def test_resize_by_the_standard_operator_elsewhere(monkeypatch):
-    monkeypatch.setattr(layers, "_products_are_faster", lambda: False)
+    monkeypatch.setattr(layers, "products_are_faster", lambda: False)
     ms.set_context(mode=ms.PYNATIVE_MODE)
     x = random(1, 2, 20, 30)
     y = Resize((33, 47))(x).asnumpy()

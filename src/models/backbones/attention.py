@@ -23,7 +23,7 @@ class _Products(nn.Cell):
 
     def probabilities(self, logits):
         """Softmax over the last axis, on a 2-D view."""
-        return self.softmax(logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+        return self.softmax(logits.reshape(-1, logits.shape[-1])).reshape(ops.shape(logits))
 
     def gradients(self, q, k, v, out, do):
         """Gradients of q, k, v and the logits."""

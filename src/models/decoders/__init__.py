@@ -4,6 +4,10 @@ Contract: ``construct(features)`` takes four NCHW maps, finest first, and return
 ``OUTPUTS`` names (logits, what its losses need, and last "features": the map before the classifier), in evaluation
 the logits alone, at the decoder's own stride. ``embed(features)`` returns the map before the classifier (and before
 its dropout) in any mode. Outputs that no loss reads are dropped by the compiler and cost nothing.
+
+A decoder may also have ``needs_label = True``: it is then given the label as second argument in training; a method
+``report()``: a line on its state for the log, or None; ``EXPLAINS`` and ``explain(features)``: names and values of
+what pictures can show of its inside.
 """
 
 from collections.abc import Sequence
@@ -11,12 +15,13 @@ from collections.abc import Sequence
 from mindspore import nn
 
 from src.errors import UserError, nearest
+from src.models.decoders.cpt import CPT
 from src.models.decoders.csnet import CSNet
 from src.models.decoders.ecenet import ECENet
 from src.models.decoders.fcn import FCN
 from src.models.decoders.fpn import FPN
 
-DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet, "csnet": CSNet}
+DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 
 
 def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:

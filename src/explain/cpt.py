@@ -1,0 +1,102 @@
+"""Pictures of what CPT does inside: assignment, attention over the categories, similarity of the remembered prototypes.
+
+The arrays are those that ``CPT.explain`` returns for one image, under the names in its ``EXPLAINS``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+
+from src.visualize import colorize, save_figure, write_image
+
+BARS = 20  # categories in a bar chart at most, those with the highest attention
+
+
+def draw(
+    arrays: dict[str, np.ndarray],
+    image: np.ndarray,
+    classes: Sequence[str],
+    colors: Sequence[Sequence[int]],
+    folder: Path,
+    stem: str,
+    pixel: tuple[int, int] | None = None,
+) -> list[Path]:
+    """Write one PNG per array that has a picture, ``STEM_NAME.png``, and return their paths.
+
+    An empty memory and ``updates`` have none.
+
+    Args:
+        arrays: ``assignment_I`` [1, h, w], ``attention_I`` [1, H, W, K], ``memory_I`` [K, D], ``updates_I`` [K] of
+            the block at level I; any of them may be missing.
+        image: RGB uint8 [H', W', 3].
+        classes, colors: names and RGB colours, K of each.
+        pixel: (row, column) in the image whose attention is shown; default its centre.
+    """
+    row, column = pixel or (image.shape[0] // 2, image.shape[1] // 2)
+    if not (0 <= row < image.shape[0] and 0 <= column < image.shape[1]):
+        raise ValueError(f"pixel ({row}, {column}) lies outside the image of {image.shape[0]}x{image.shape[1]}")
+    written = []
+    for name, values in arrays.items():
+        kind, _, level = name.rpartition("_")
+        path = folder / f"{stem}_{name}.png"
+        if kind == "assignment":
+            _draw_assignment(path, values[0], image, colors)
+        elif kind == "attention":
+            _draw_attention(path, values[0], image, (row, column), classes, colors)
+        elif kind == "memory" and arrays[f"updates_{level}"].any():
+            _draw_memory(path, values, arrays[f"updates_{level}"], classes)
+        else:
+            continue
+        written.append(path)
+    return written
+
+
+def _draw_assignment(path: Path, assignment: np.ndarray, image: np.ndarray, colors) -> None:
+    """Class map [h, w] in the classes' colours, half transparent over the image."""
+    size = (image.shape[1], image.shape[0])
+    drawn = cv2.resize(colorize(assignment, colors), size, interpolation=cv2.INTER_NEAREST)
+    write_image(path, cv2.addWeighted(image, 0.4, drawn, 0.6, 0))
+
+
+def _draw_attention(path: Path, attention: np.ndarray, image: np.ndarray, pixel, classes, colors) -> None:
+    """Image with the pixel marked, and a bar per category for the pixel's attention, of [H, W, K]."""
+    height, width = attention.shape[:2]
+    row, column = pixel
+    weights = attention[row * height // image.shape[0], column * width // image.shape[1]]
+    order = np.argsort(-weights)[:BARS]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    left.imshow(image)
+    left.plot(column, row, marker="+", markersize=16, markeredgewidth=5, color="black")
+    left.plot(column, row, marker="+", markersize=14, markeredgewidth=2, color="white")
+    left.axis("off")
+    left.set_title(f"pixel ({row}, {column})", fontsize=10)
+    bars = [np.array(colors[k]) / 255 for k in order]
+    right.barh(range(len(order)), weights[order], color=bars, edgecolor="0.4", linewidth=0.5)
+    right.set_yticks(range(len(order)), [classes[k] for k in order], fontsize=8)
+    right.invert_yaxis()
+    right.set_xlim(0, 1)
+    right.set_xlabel("attention, mean of the heads")
+    right.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    save_figure(figure, path)
+
+
+def _draw_memory(path: Path, memory: np.ndarray, updates: np.ndarray, classes) -> None:
+    """Cosine similarities of the prototypes [K, D] that were ever updated."""
+    seen = np.flatnonzero(updates > 0)
+    lengths = np.linalg.norm(memory[seen], axis=1, keepdims=True)
+    directions = memory[seen] / np.maximum(lengths, 1e-12)
+    side = min(14.0, 3.0 + 0.25 * len(seen))
+    figure, axis = plt.subplots(figsize=(side + 1, side))
+    shown = axis.imshow(directions @ directions.T, vmin=-1, vmax=1, cmap="RdBu_r")
+    size = min(8, max(3, 400 / len(seen)))
+    names = [classes[k] for k in seen]
+    axis.set_xticks(range(len(seen)), names, rotation=90, fontsize=size)
+    axis.set_yticks(range(len(seen)), names, fontsize=size)
+    axis.set_title(f"cosine similarity of the {len(seen)} of {len(updates)} prototypes in the memory", fontsize=10)
+    figure.colorbar(shown, fraction=0.046)
+    figure.tight_layout()
+    save_figure(figure, path)
