@@ -64,6 +64,29 @@ def open_features(config: Config, path: Path, fixed_size: bool, classes: list[st
     return _run_cell(_Features(network), network, fixed_size)
 
 
+def open_explanation(
+    config: Config, path: Path, classes: list[str] | None = None
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Open a ``.ckpt`` for what happens inside its decoder: a function from an image to arrays by name.
+
+    Raises:
+        UserError: as of `open_model`; or the decoder has nothing to show.
+    """
+    if path.suffix == ".mindir":
+        raise UserError(f"{path}: an exported file gives logits alone; --explain takes the .ckpt it was made from")
+    checkpoint = load_checkpoint(path)
+    network = _load_network(config, path, checkpoint, _known_classes(path, checkpoint.meta, classes))
+    cell = _Explanation(network)
+
+    def run(image: np.ndarray) -> dict[str, np.ndarray]:
+        network.set_train(False)
+        arrays = [array.asnumpy() for array in cell(Tensor(image))]
+        device.keep_signal_handlers()
+        return dict(zip(network.decoder.EXPLAINS, arrays, strict=False))  # an option may leave the last ones out
+
+    return run
+
+
 def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[str] | None:
     """The classes that the file was trained on, or else those of the data; both are the same where both are known."""
     trained = facts.get("classes")
@@ -141,6 +164,18 @@ class _Evaluation(nn.Cell):
     def construct(self, image):
         """image [B, 3, H, W] -> logits [B, K, H, W]."""
         return self.network(image)
+
+
+class _Explanation(nn.Cell):
+    """What the decoder of a network has to show, compiled as in `_Evaluation`."""
+
+    def __init__(self, network: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, image):
+        """image [B, 3, H, W] -> the decoder's ``EXPLAINS``."""
+        return self.network.decoder.explain(self.network.backbone(image))
 
 
 class _Features(nn.Cell):

@@ -3,6 +3,7 @@
     python -m src.tools.benchmark train-step --config config/fpn_resnet18_camvid.yaml
     python -m src.tools.benchmark loss --config config/csnet_shapes.yaml
     python -m src.tools.benchmark eval --config config/fpn_resnet18_camvid.yaml --size 360 480
+    python -m src.tools.benchmark complexity --config config/ecenet_swin_base_ade20k_640.yaml
     python -m src.tools.benchmark data --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
 
 ``train-step``, ``loss`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
@@ -29,7 +30,7 @@ from src.schema import Config
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Measure training, loss, evaluation or the data path.")
-    parser.add_argument("part", choices=["train-step", "loss", "eval", "data"])
+    parser.add_argument("part", choices=["complexity", "train-step", "loss", "eval", "data"])
     parser.add_argument("--config", required=True, metavar="FILE")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured steps (default: 20)")
@@ -131,6 +132,32 @@ def data_batch(config: Config) -> tuple[Callable[[], object], int]:
     return lambda: [next(batches) for _ in range(10)], 10 * train.batch_size
 
 
+def complexity(config: Config, size: list[int], file: Path | None) -> None:
+    """Print multiply-adds and trained parameters of every part of the network, for one image of ``size``."""
+    from mindspore import Tensor
+
+    from src import device
+    from src.models import build_model
+    from src.models.complexity import by_part, multiply_adds, parameters_by_part
+
+    device.setup(config.device.target, "graph")
+    network = build_model(config.model, _num_classes(config))
+    counts = by_part(multiply_adds(network, Tensor(np.zeros((1, 3, *size), np.float32))))
+    parameters = parameters_by_part(network)
+    rows = {part: (counts.get(part, 0), parameters.get(part, 0)) for part in (*counts, *parameters)}
+    for whole in ("backbone", "decoder"):
+        inside = [row for part, row in rows.items() if part.startswith(whole)]
+        rows[whole] = tuple(sum(column) for column in zip(*inside, strict=True))
+    rows["network"] = tuple(sum(column) for column in zip(rows["backbone"], rows["decoder"], strict=True))
+    print(f"{'at ' + 'x'.join(map(str, size)):<28} {'multiply-adds, G':>17} {'parameters':>13}")
+    for part, (count, number) in rows.items():
+        print(f"{part:<28} {count / 1e9:>17.3f} {number:>13,}")
+    if file:
+        names = ("multiply_adds", "parameters")
+        record = {part: dict(zip(names, row, strict=True)) for part, row in rows.items()}
+        write_text(file, json.dumps({"size": size, **record}, indent=2) + "\n")
+
+
 def _num_classes(config: Config) -> int:
     from src.data.catalog import load_dataset_info
     from src.data.mindrecord import read_metadata
@@ -145,6 +172,9 @@ def main() -> None:
     """Measure and print."""
     arguments = parse_arguments()
     config = load_config(arguments.config, arguments.set)
+    if arguments.part == "complexity":
+        complexity(config, arguments.size or config.data.crop, arguments.json)
+        return
     if arguments.steps < 1 or arguments.warmup < 0:
         raise UserError("--steps has to be at least 1 and --warmup at least 0")
 

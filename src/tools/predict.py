@@ -3,7 +3,8 @@
     python -m src.tools.predict --config config/fpn_resnet18_camvid.yaml \\
         --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt --input photos --output runs/photos
 
-Writes for each image ``NAME.png`` (train ids, 8-bit grey), ``NAME_color.png`` and ``NAME_overlay.png``.
+Writes for each image ``NAME.png`` (train ids, 8-bit grey), ``NAME_color.png`` and ``NAME_overlay.png``; with
+``--explain`` also pictures of what happens inside the decoder (ECENet, CPT), on the whole image at once.
 """
 
 import argparse
@@ -27,6 +28,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
     parser.add_argument("--input", required=True, type=Path, metavar="PATH", help="an image or a folder of images")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--explain", action="store_true", help="also draw what happens inside the decoder")
+    parser.add_argument("--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="of --explain (default: centre)")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     return parser.parse_args()
 
@@ -56,17 +59,26 @@ def main() -> None:
     images = find_images(arguments.input)
 
     from src import device
+    from src.data.catalog import load_dataset_info
     from src.data.transforms import build_transforms, decode_image
     from src.engine.inference import predict
-    from src.engine.runner import open_model
+    from src.engine.runner import open_explanation, open_model
+    from src.explain import DRAWERS
     from src.visualize import colorize, write_image
 
+    decoder = config.model.decoder.name
+    if arguments.explain and decoder not in DRAWERS:
+        raise UserError(f"--explain: decoder {decoder} has nothing to show; {' and '.join(DRAWERS)} have")
     device.setup(config.device.target, config.device.mode)
     check_writable(arguments.output)
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
-    model = open_model(config, arguments.checkpoint, fixed_size=len(images) == 1)
-    if not model.colors:
+    # A converted checkpoint does not know its classes; those of a named data set stand in the catalogue.
+    info = None if config.data.name == "folder" else load_dataset_info(config.data.name)
+    model = open_model(config, arguments.checkpoint, len(images) == 1, list(info.classes) if info else None)
+    colors = model.colors or (info and info.colors)
+    if not colors:
         raise UserError(f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py")
+    explain = open_explanation(config, arguments.checkpoint, model.classes) if arguments.explain else None
     for path in tqdm(images, desc="predict", unit="image", disable=None):
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
@@ -74,10 +86,18 @@ def main() -> None:
             raise UserError(f"{path}: {error}") from None
         normalised, _ = transforms(image, None, np.random.default_rng(0))
         classes = predict(model.run, normalised[None], config.eval, image.shape[:2])
-        drawn = colorize(classes, model.colors)
+        drawn = colorize(classes, colors)
         write_image(arguments.output / f"{path.stem}_color.png", drawn)
         write_image(arguments.output / f"{path.stem}_overlay.png", cv2.addWeighted(image, 0.5, drawn, 0.5, 0))
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
+        if explain:
+            pixel = tuple(arguments.pixel) if arguments.pixel else None
+            try:
+                DRAWERS[decoder](
+                    explain(normalised[None]), image, model.classes, colors, arguments.output, path.stem, pixel
+                )
+            except ValueError as error:
+                raise UserError(f"{path}: --pixel: {error}") from None
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 

@@ -156,7 +156,7 @@ class ECENet(nn.Cell):
     """
 
     OUTPUTS = ("logits", "masks", "diversity", "diverse_channels", "features")
-    EXPLAINS = ("mask 0", "mask 1", "mask 2", "mask 3", "diversity 0", "diversity 1", "diversity 2", "diversity 3")
+    EXPLAINS = ("mask_0", "mask_1", "mask_2", "mask_3", "diversity_0", "diversity_1", "diversity_2", "diversity_3")
 
     def __init__(
         self,

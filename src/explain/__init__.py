@@ -1,0 +1,10 @@
+"""Pictures of what happens inside a decoder.
+
+A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns them from ``explain(features)``; the
+function that draws them stands here.
+"""
+
+from src.explain import cpt, ecenet
+
+# decoder: draw(arrays by name, image, class names, colours, folder, stem, pixel) -> paths written
+DRAWERS = {"ecenet": ecenet.draw, "cpt": cpt.draw}

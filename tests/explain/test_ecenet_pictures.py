@@ -1,0 +1,84 @@
+"""The pictures of ECENet's inside, and the command that draws them."""
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from src.config import load_config
+from src.data.catalog import load_dataset_info
+from src.engine.checkpoint import save_checkpoint
+from src.explain import ecenet
+from src.models import build_model
+from tests.commands import run_inside
+from tests.conftest import SMALL
+
+CLASSES = ["sky", "road", "car"]
+COLORS = [[0, 0, 200], [120, 120, 120], [200, 0, 0]]
+SHAPES = load_dataset_info("shapes")
+IMAGE = np.full((40, 60, 3), 100, np.uint8)
+
+
+def arrays():
+    generator = np.random.default_rng(0)
+    sizes = {level: (10 >> level or 1, 15 >> level or 1) for level in range(4)}
+    found = {f"mask_{level}": generator.standard_normal((1, 3, *size)) for level, size in sizes.items()}
+    return found | {f"diversity_{level}": generator.random((1, *size)) + 0.01 for level, size in sizes.items()}
+
+
+def test_pictures_are_written(tmp_path):
+    written = ecenet.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path / "new", "photo")
+    assert [path.name for path in written] == ["photo_masks.png", "photo_diversity.png"]
+    for path in written:
+        assert min(cv2.imread(str(path)).shape[:2]) > 100
+
+
+def test_without_feature_reconstruction_there_is_no_diversity(tmp_path):
+    masks = {name: values for name, values in arrays().items() if name.startswith("mask")}
+    assert [path.name for path in ecenet.draw(masks, IMAGE, CLASSES, COLORS, tmp_path, "a")] == ["a_masks.png"]
+
+
+def test_classes_are_chosen_by_area():
+    masks = {level: np.zeros((3, 4, 4), np.float32) for level in range(4)}
+    masks[0][2, :3] = 1
+    masks[3][0, 3:] = 1
+    assert ecenet.largest_classes(masks, 8) == [2, 0]
+    assert ecenet.largest_classes(masks, 1) == [2]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A config of a tiny ECENet and a checkpoint of it, untrained."""
+    folder = tmp_path_factory.mktemp("ecenet")
+    values = {**SMALL, "data": {**SMALL["data"], "records": str(folder / "records")}}
+    values["model"] = {"backbone": {"name": "resnet18"}, "decoder": {"name": "ecenet", "channels": 8, "heads": 2}}
+    (folder / "small.yaml").write_text(yaml.safe_dump(values))
+    network = build_model(load_config(folder / "small.yaml").model, len(SHAPES.classes))
+    meta = {"classes": list(SHAPES.classes), "colors": [list(color) for color in SHAPES.colors]}
+    save_checkpoint(folder / "model.ckpt", network, meta)
+    return folder / "small.yaml", folder / "model.ckpt"
+
+
+def test_predict_explains(model, tmp_path, monkeypatch):
+    config, checkpoint = model
+    cv2.imwrite(str(tmp_path / "photo.png"), np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path / "photo.png"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--output", tmp_path / "out", "--explain") == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"photo.png", "photo_masks.png", "photo_diversity.png"} <= names
+
+
+def test_exported_file_equals_the_checkpoint(model, tmp_path, monkeypatch, capsys):
+    config, checkpoint = model
+    arguments = ["--config", config, "--checkpoint", checkpoint, "--format", "MINDIR", "--output", tmp_path / "model"]
+    assert run_inside(monkeypatch, "export.py", *arguments, "--size", "64", "64") == 0
+    assert (tmp_path / "model.mindir").is_file()
+    difference = float(capsys.readouterr().out.split("at most ")[1].split()[0])
+    assert difference < 1e-5
+
+
+def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
+    cv2.imwrite(str(tmp_path / "photo.png"), IMAGE)
+    arguments = ["--config", small_config, "--checkpoint", "x.ckpt", "--input", tmp_path, "--output", tmp_path / "out"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--explain") == 2
+    assert "decoder fpn has nothing to show; ecenet and cpt have" in capsys.readouterr().err
