@@ -11,9 +11,8 @@ from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
 from src.models.label_resize import resize_nearest
-from tests.commands import ROOT, msrun
+from tests.commands import ROOT
 from tests.losses.consistency_reference import consistency, gradient, nearest
-from tests.losses.consistency_worker import CASES, Total
 
 CLASSES, MIN_PIXELS = 4, 3
 SIZE, LABEL_SIZE = (4, 5), (9, 11)
@@ -199,27 +198,6 @@ def test_nearest_label(mode, size):
     np.testing.assert_array_equal(Nearest(size)(Tensor(label)).asnumpy(), nearest(label, size))
 
 
-def test_two_workers_equal_one(tmp_path):
-    features, label = case(20)
-    features, label = np.tile(features, (2, 1, 1, 1)), np.tile(label, (2, 1, 1))
-    features[2:] += np.random.default_rng(0).standard_normal(features[2:].shape)
-    label[1] = 255  # the first worker has one image that counts, the second two
-    label[3][label[3] == 2] = 255
-    features, label = features.astype(np.float32), label.astype(np.int32)
-    np.savez(tmp_path / "batch.npz", features=features, label=label)
-    msrun("tests/losses/consistency_worker.py", tmp_path / "batch.npz", tmp_path, logs=tmp_path / "logs")
-    first, second = (np.load(tmp_path / f"{rank}.npz") for rank in range(2))
-    for distance, scope in CASES:
-        function = ms.value_and_grad(Total(Consistency(CLASSES, 255, distance, scope, MIN_PIXELS)), 0, has_aux=True)
-        (_, *values), derivative = function(Tensor(features), Tensor(label))
-        name = f"{distance}.{scope}"
-        mean = (first[f"{name}.values"] + second[f"{name}.values"]) / 2
-        np.testing.assert_allclose(mean, [value.asnumpy() for value in values], rtol=1e-5, err_msg=name)
-        # What a worker computes is then averaged over the workers.
-        halves = np.concatenate([first[f"{name}.gradient"], second[f"{name}.gradient"]]) / 2
-        np.testing.assert_allclose(halves, derivative.asnumpy(), atol=1e-6, err_msg=name)
-
-
 MEASURE = """
 import resource
 from pathlib import Path
@@ -228,7 +206,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 from src.losses.consistency import Consistency
-from tests.losses.consistency_worker import Total
+from tests.parallel.worker import Total
 
 def run(side):
     random = np.random.default_rng(0)

@@ -1,11 +1,6 @@
 """CPT in the compiled training step, over several workers, through checkpoints and export."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -21,9 +16,8 @@ from src.losses import build_criterion
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.schema import AdamWConfig
-from tests.commands import ROOT, read_until, start
+from tests.commands import read_until, start
 from tests.losses.test_criterion import config
-from tests.models.decoders import cpt_worker
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
 
 RATES = np.full(10, 1e-3)
@@ -113,30 +107,6 @@ def test_memory_with_accumulated_parts_and_resuming(tmp_path):
 
     assert step(*spoilt(5), True).asnumpy()[2] == 0
     same(values(cell), saved)  # the whole update is taken back, its good part too
-
-
-def test_two_workers_remember_what_one_does(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        Path(sys.executable).with_name("msrun"), "--worker_num=2", "--local_worker_num=2", "--join=True",
-        "--master_addr=127.0.0.1", f"--master_port={port}", f"--log_dir={tmp_path}", "--cluster_time_out=60",
-        cpt_worker.__file__, tmp_path / "memory",
-    ]  # fmt: skip
-    # msrun starts the workers as plain "python"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "MS_NODE_TIMEOUT": "8", "GLOG_v": "3"}
-    done = subprocess.run(
-        list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    memory, updates = cpt_worker.train(0, cpt_worker.BATCH)
-    assert updates.tolist() == [0, 3, 2, 3]
-    for rank in range(2):
-        found = np.load(tmp_path / f"memory.{rank}.npz")
-        np.testing.assert_array_equal(found["updates"], updates)
-        np.testing.assert_allclose(found["memory"], memory, atol=1e-6)
 
 
 def test_exported_file_holds_the_memory(tmp_path):

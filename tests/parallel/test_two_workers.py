@@ -1,0 +1,32 @@
+"""Two workers with half of a batch each compute what one does with the whole batch."""
+
+import numpy as np
+import pytest
+
+from tests.commands import msrun
+from tests.parallel import worker
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What each of the two wrote; they are started once, which takes most of the time."""
+    folder = tmp_path_factory.mktemp("workers")
+    msrun("tests/parallel/worker.py", folder, logs=folder / "logs")
+    return [np.load(folder / f"{rank}.npz") for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", worker.losses())
+def test_losses(found, name):
+    """Values and gradients of the workers are averaged, as training does."""
+    parts, gradient = worker.evaluate(name, 0, worker.BATCH)
+    np.testing.assert_allclose(sum(one[f"{name}/parts"] for one in found) / 2, parts, rtol=1e-5)
+    halves = np.concatenate([one[f"{name}/gradient"] for one in found]) / 2
+    np.testing.assert_allclose(halves, gradient, atol=1e-6)
+
+
+def test_prototype_memory(found):
+    memory, updates = worker.remember(0, worker.BATCH)
+    assert updates.tolist() == [0, 3, 2, 3]
+    for one in found:
+        np.testing.assert_array_equal(one["updates"], updates)
+        np.testing.assert_allclose(one["memory"], memory, atol=1e-6)

@@ -1,0 +1,117 @@
+"""One worker of test_two_workers: its share of a batch through all that sums over the workers.
+
+python -m tests.parallel.worker FOLDER writes FOLDER/RANK.npz.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+import src  # noqa: F401  (sets the environment before mindspore is imported)
+
+import mindspore as ms  # isort: skip
+import numpy as np
+from mindspore import Tensor, communication, nn
+
+from src.losses.consistency import Consistency
+from src.losses.cross_entropy import CrossEntropy
+from src.losses.mask import MaskLoss
+from src.models.decoders.prototypes import Prototypes
+
+BATCH, CLASSES, CHANNELS, STEPS = 4, 4, 6, 3
+
+
+class Total(nn.Cell):
+    """Sum of a loss's parts, and the parts."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, x, label):
+        parts = self.loss(x, label)
+        return parts[0] + parts[1], parts
+
+
+class Pair(nn.Cell):
+    """A loss of one part as one of two."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def construct(self, x, label):
+        value = self.loss(x, label)
+        return value, value
+
+
+class Masks(nn.Cell):
+    """The mask loss of masks alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.loss = MaskLoss(0, CLASSES)
+
+    def construct(self, x, label):
+        return self.loss((x,), label)
+
+
+def losses():
+    """Every loss that divides by what all workers have; the features have as many channels as there are classes."""
+    return {
+        "cross entropy": Pair(CrossEntropy(255)),
+        "masks": Masks(),
+        "cosine, image": Consistency(CLASSES, 255, "cosine", "image", 3),
+        "euclidean, batch": Consistency(CLASSES, 255, "euclidean", "batch", 3),
+    }
+
+
+def batch():
+    """Features and labels; the first two images have fewer labelled pixels and classes than the last two."""
+    generator = np.random.default_rng(0)
+    features = generator.standard_normal((BATCH, CLASSES, 9, 11)).astype(np.float32)
+    label = generator.integers(0, CLASSES, (BATCH, 9, 11)).astype(np.int32)
+    label[1] = 255
+    label[0][label[0] == 2] = 0
+    label[3, :4] = 255
+    return features, label
+
+
+def evaluate(name, first, last):
+    """Parts and gradient of a loss on the images ``first`` to ``last``."""
+    features, label = batch()
+    step = ms.value_and_grad(Total(losses()[name]), 0, has_aux=True)
+    (_, parts), gradient = step(Tensor(features[first:last]), Tensor(label[first:last]))
+    return np.array([part.asnumpy() for part in parts]), gradient.asnumpy()
+
+
+def remember(first, last):
+    """CPT's memory and its counts after three steps with the images ``first`` to ``last`` of each batch."""
+    generator = np.random.default_rng(0)
+    prototypes = Prototypes(CLASSES, CHANNELS, "hard", 0.9, 1e-3).set_train(True)
+    for step in range(STEPS):
+        x = generator.standard_normal((BATCH, CHANNELS, 5, 6)).astype(np.float32)
+        logits = generator.standard_normal((BATCH, CLASSES, 5, 6)).astype(np.float32)
+        logits[:, 0] = -50  # class 0 never appears
+        logits[: BATCH // 2, 1] = -50  # class 1 only in the images of the second worker
+        if step == 0:
+            logits[:, 2] = -50  # class 2 from the second step on
+        prototypes(Tensor(x[first:last]), Tensor(logits[first:last]))
+    return prototypes.memory.prototypes.asnumpy(), prototypes.memory.updates.asnumpy()
+
+
+def main(folder: Path) -> None:
+    """Compute everything on this worker's share."""
+    ms.set_context(mode=ms.GRAPH_MODE)
+    ms.set_device("CPU")
+    communication.init()
+    rank, share = communication.get_rank(), BATCH // communication.get_group_size()
+    found = {}
+    for name in losses():
+        found[f"{name}/parts"], found[f"{name}/gradient"] = evaluate(name, rank * share, (rank + 1) * share)
+    found["memory"], found["updates"] = remember(rank * share, (rank + 1) * share)
+    np.savez(folder / f"{rank}.npz", **found)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
