@@ -3,7 +3,7 @@
 Loading, layering and error messages are in ``src.config``. An unknown key and a wrong type are errors.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -14,13 +14,6 @@ Rate = Annotated[float, Field(ge=0, lt=1)]  # of what is dropped
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
-
-
-def _switch(value: Any) -> Any:
-    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
-
-
-Switch = Annotated[bool, BeforeValidator(_switch)]  # YAML reads on and off as true and false, unless quoted
 
 
 class Section(BaseModel):
@@ -192,6 +185,18 @@ class FPNConfig(DecoderSection):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+class MemoryConfig(Section):
+    """Prototypes of the whole training set (CPT)."""
+
+    momentum: Rate = 0.99  # share that stays at an update
+
+
+def _on_or_off(value):
+    """YAML reads on and off as true and false, unless quoted."""
+    switches = {"on": {}, "off": None, True: {}, False: None}
+    return switches[value] if isinstance(value, (str, bool)) and value in switches else value
+
+
 class CPTConfig(DecoderSection):
     """Category Prototype Transformer; docs/cpt.md explains the options."""
 
@@ -201,8 +206,7 @@ class CPTConfig(DecoderSection):
     mlp_ratio: Count = 4
     source: Literal["prototypes", "pixels"] = "prototypes"  # what a query attends to
     assignment: Literal["hard", "soft", "teacher"] = "hard"  # which pixels make a prototype
-    memory: Switch = True  # prototypes of the whole training set
-    momentum: Rate = 0.99  # of the memory: share that stays at an update
+    memory: Annotated[MemoryConfig | None, BeforeValidator(_on_or_off)] = MemoryConfig()  # null or off: none
     min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3  # pixels above which a class counts as present (`soft`)
     output_level: Literal[0, 1, 2, 3] = 0  # where the pyramid ends: 0 = stride 4, 3 = stride 32
     fusion: Literal["concat", "last"] = "concat"  # of all levels, or the finest alone

@@ -175,13 +175,15 @@ class Dense(nn.Cell):
     """Linear map of the last axis: [..., in_channels] -> [..., out_channels].
 
     One matrix product and the bias's gradient as another. 25600 x 128 -> 512: forward and backward 64, with
-    BiasAdd's own gradient 111; ``nn.Dense`` is slower still.
+    BiasAdd's own gradient 111; ``nn.Dense`` is slower still. Weights start as a truncated normal of standard deviation
+    0.02, or as ``weight_init`` says.
     """
 
-    def __init__(self, in_channels, out_channels, bias=True):
+    def __init__(self, in_channels, out_channels, bias=True, weight_init=None):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.weight = Parameter(initializer(TruncatedNormal(0.02), (out_channels, in_channels)), name="weight")
+        weight_init = weight_init or TruncatedNormal(0.02)
+        self.weight = Parameter(initializer(weight_init, (out_channels, in_channels)), name="weight")
         self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias") if bias else None
         self.product = ops.MatMul(transpose_b=True)
         self.add_bias = AddBias()

@@ -15,7 +15,7 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from src.errors import UserError, nearest, run_command
+from src.errors import UserError, listing, nearest, run_command
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -120,6 +120,11 @@ def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
     for prefix, cell, source, name, own in parts:
         target = {key: tuple(parameter.shape) for key, parameter in own_parameters(cell).items()}
         converted, report = convert(source, name, own, target, where)
+        if report.missing:  # unlike a backbone's, these would have to be trained
+            raise UserError(
+                f"{where}: lacks {len(report.missing)} parameters of the {prefix}; is it whole?\n"
+                + listing(report.missing, limit=10)
+            )
         print(report)
         values |= {f"{prefix}.{key}": array for key, array in {**converted, **random_states(cell)}.items()}
     _write(arguments, source_file, values, kind="network" if whole else "decoder", options=options)

@@ -61,8 +61,12 @@ def own_parameters(backbone: nn.Cell) -> Mapping[str, object]:
 
 
 def random_states(cell: nn.Cell) -> dict[str, np.ndarray]:
-    """Return the integer parameters by name: the states of random layers, which a network's checkpoint holds too."""
-    return {p.name: p.asnumpy() for p in cell.get_parameters() if not p.dtype.is_floating_point}
+    """Return the states of random layers by name, which a network's checkpoint holds too."""
+    return {p.name: p.asnumpy() for p in cell.get_parameters() if _is_random_state(p.name)}
+
+
+def _is_random_state(name: str) -> bool:
+    return name.rpartition(".")[2] == "state"
 
 
 def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
@@ -75,9 +79,10 @@ def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
         UserError: the file cannot be read or is of another decoder; the decoder is unchanged then.
     """
     checkpoint = load_checkpoint(path)
-    wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if p.dtype.is_floating_point}
+    wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if not _is_random_state(p.name)}
     found = {n.removeprefix("decoder."): v for n, v in checkpoint.tensors.items() if n.startswith("decoder.")}
     problems = [f"missing: {name}" for name in wanted if name not in found]
+    problems += [f"not in the decoder: {name}" for name in found if name not in wanted and not _is_random_state(name)]
     problems += [
         f"shape: {name} is {found[name].shape}, expected {tuple(parameter.shape)}"
         for name, parameter in wanted.items()

@@ -36,6 +36,13 @@ def test_largest_share(mode, channels):
         np.testing.assert_allclose((gradient * direction).sum(), (up - down) / 2e-6, rtol=1e-3, atol=1e-5)
 
 
+def test_ties_share_the_gradient():
+    x, weights = np.zeros((1, 4, 3), np.float32), np.array([[1, 2, 4]], np.float32)
+    gradient = ms.grad(Weighted(weights))(Tensor(x)).asnumpy()
+    one = np.array([1, 2, 4]) / 3 / 4
+    np.testing.assert_allclose(gradient[0], np.tile(one - one.mean(), (4, 1)), atol=1e-7)
+
+
 def loss(levels, channels):
     return DiversityLoss(0, 1)((tuple(levels), Tensor(channels, ms.float32)), None)[0].asnumpy()
 

@@ -129,6 +129,27 @@ def test_another_decoder(tmp_path, monkeypatch, capsys):
     assert "holds no decoder of ECENet's release; it lacks laterals.0.weight" in capsys.readouterr().err
 
 
+def test_part_of_a_head(tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "part.npz", **{name: values for name, values in FLOATS.items() if "conv_seg" not in name})
+    assert run(monkeypatch, tmp_path / "part.npz", tmp_path / "out.ckpt") == 2
+    assert "lacks 2 parameters of the decoder; is it whole?\n  classifier.weight" in capsys.readouterr().err
+    assert not (tmp_path / "out.ckpt").exists()
+
+
+def test_decoder_weights_hold_the_state_and_nothing_else(tmp_path):
+    """CPT's memory comes along; a part that the decoder has not is refused."""
+    options = {"channels": 8, "heads": 2, "output_level": 2}
+    trained = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
+    trained.blocks[0].prototypes.memory.updates.set_data(Tensor(np.arange(5, dtype=np.int32)))
+    values = {f"decoder.{p.name}": p.asnumpy() for p in trained.get_parameters()}
+    write_checkpoint(tmp_path / "a.ckpt", values, {})
+    fresh = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
+    load_decoder_weights(fresh, tmp_path / "a.ckpt")
+    np.testing.assert_array_equal(fresh.blocks[0].prototypes.memory.updates.asnumpy(), np.arange(5))
+    with pytest.raises(UserError, match=r"not in the decoder: blocks\.0\.prototypes\.memory\.prototypes"):
+        load_decoder_weights(build_decoder("cpt", (8, 12, 16, 20), 5, **options, memory=None), tmp_path / "a.ckpt")
+
+
 def test_head_of_another_source(tmp_path, monkeypatch, capsys):
     write_npz(tmp_path / "head.npz")
     code = run_inside(

@@ -21,6 +21,7 @@ SOURCES = ("prototypes", "pixels")
 ASSIGNMENTS = ("hard", "soft", "teacher")
 FUSIONS = ("concat", "last")
 GELUS = ("exact", "tanh")
+MEMORY = {"momentum": 0.99}
 EXCLUDED = -1e4  # logit of a class that nothing may attend to; within the range of fp16
 
 
@@ -103,8 +104,8 @@ class CPT(nn.Cell):
         mlp_ratio: width inside the convolutional MLP of a block, in ``channels``.
         source: what a query attends to, ``prototypes`` or ``pixels``.
         assignment: which pixels make a prototype, ``hard``, ``soft`` or ``teacher``; see `Assignment`.
-        memory: whether prototypes of the training set stand in for, and mix with, those of the image.
-        momentum: of the memory, in [0, 1): share that stays at an update.
+        memory: {"momentum": share of the memory that stays at an update, in [0, 1)}: prototypes of the training set
+            stand in for, and mix with, those of the image; or None for no memory.
         min_mass: pixels above which a class counts as present; matters to ``soft`` only.
         output_level: level of the logits, 0 (stride 4) to 3 (stride 32), where the pyramid ends; 3 - output_level
             blocks run.
@@ -129,8 +130,7 @@ class CPT(nn.Cell):
         mlp_ratio=4,
         source="prototypes",
         assignment="hard",
-        memory=True,
-        momentum=0.99,
+        memory=MEMORY,
         min_mass=1e-3,
         output_level=0,
         fusion="concat",
@@ -141,21 +141,21 @@ class CPT(nn.Cell):
         _check(
             {
                 "num_classes": num_classes, "channels": channels, "heads": heads, "mlp_ratio": mlp_ratio,
-                "source": source, "assignment": assignment, "memory": memory, "momentum": momentum,
-                "min_mass": min_mass, "output_level": output_level, "fusion": fusion, "gelu": gelu,
+                "source": source, "assignment": assignment, "memory": memory, "min_mass": min_mass,
+                "output_level": output_level, "fusion": fusion, "gelu": gelu,
             }
         )  # fmt: skip
         self.output_level = output_level
         self.num_classes = num_classes
         self.needs_label = assignment == "teacher" and source == "prototypes" and output_level < 3
-        self.remembers = memory and source == "prototypes" and output_level < 3
+        self.remembers = memory is not None and source == "prototypes" and output_level < 3
         levels = range(2, output_level - 1, -1)
         self.laterals = nn.CellList([ConvNormReLU(width, channels, 1) for width in in_channels[output_level:]])
         self.blocks = nn.CellList(
             [
                 CPTBlock(
                     num_classes, channels, heads, mlp_ratio,
-                    source, assignment, momentum if memory else None, min_mass, gelu,
+                    source, assignment, memory["momentum"] if memory else None, min_mass, gelu,
                 )
                 for _ in levels
             ]
@@ -240,7 +240,7 @@ def _check(options):
     """Refuse what cannot work, by name."""
     for name, valid in (
         ("source", SOURCES), ("assignment", ASSIGNMENTS), ("fusion", FUSIONS), ("gelu", GELUS),
-        ("memory", (True, False)), ("output_level", (0, 1, 2, 3)),
+        ("output_level", (0, 1, 2, 3)),
     ):  # fmt: skip
         if options[name] not in valid:
             _refuse(name, options[name], f"one of {', '.join(map(str, valid))}")
@@ -250,8 +250,9 @@ def _check(options):
         _refuse("heads", options["heads"], f"a divisor of channels, {options['channels']}")
     if options["mlp_ratio"] < 1:
         _refuse("mlp_ratio", options["mlp_ratio"], "at least 1")
-    if not 0 <= options["momentum"] < 1:
-        _refuse("momentum", options["momentum"], "at least 0 and below 1")
+    momentum = (options["memory"] or MEMORY)["momentum"]
+    if not 0 <= momentum < 1:
+        _refuse("memory.momentum", momentum, "at least 0 and below 1")
     if not 0 < options["min_mass"] < 1:
         _refuse("min_mass", options["min_mass"], "above 0 and below 1 (one pixel)")
 

@@ -16,6 +16,7 @@ import math
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import HeNormal
 
 from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, scale_rows
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
@@ -39,8 +40,10 @@ class FeatureReconstruction(nn.Cell):
         self.intrinsic_norm = norm(half)
         self.diverse = conv(half, half, 3, groups=half, bias=True)
         self.diverse_norm = norm(half)
-        self.squeeze = Dense(half, half // 2, bias=False)
-        self.excite = Dense(half // 2, half, bias=False)
+        # The gate is a bare factor: with small initial values the diverse branch would start almost switched off.
+        gate_init = HeNormal(mode="fan_in", nonlinearity="relu")
+        self.squeeze = Dense(half, half // 2, bias=False, weight_init=gate_init)
+        self.excite = Dense(half // 2, half, bias=False, weight_init=gate_init)
         self.out = conv(channels, channels, 1)
         self.norm = ChannelLayerNorm(channels)
         self.half = half
@@ -85,8 +88,7 @@ class SemanticsAttention(nn.Cell):
         self.split = ops.Split(2, 2)
         self.unstack = ops.Unstack(1)
         self.softmax = ops.Softmax(-1)
-        self.logits_product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
-        self.values_product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
+        self.product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
 
     def construct(self, lateral, tokens):
         """Lateral [B, D, H, W], tokens [B, K, D] -> features [B, D, H, W], raw masks [B, K, H, W]."""
@@ -95,10 +97,10 @@ class SemanticsAttention(nn.Cell):
         query = ops.relu(self.query_pointwise(query)).reshape(batch, self.heads, self.depth, -1)
         key, value = self.split(self.key_value(self.norm_tokens(tokens)))
         key = self.by_head(key) * (1 / math.sqrt(self.depth))
-        affinity = self.logits_product(query, key)  # [B, h, H * W, K]
+        affinity = self.product(query, key)  # [B, h, H * W, K]
         classes = ops.shape(tokens)[1]
         weights = self.softmax((affinity * self.sign).reshape(-1, classes)).reshape(ops.shape(affinity))
-        y = self.values_product(self.by_head(value), weights).reshape(batch, channels, height, width)
+        y = self.product(self.by_head(value), weights).reshape(batch, channels, height, width)
         y = self.project(y) + lateral
         features = self.mlp(self.norm_mlp(y)) + y
         return features, self.mean_over_heads(affinity).reshape(batch, classes, height, width)

@@ -18,7 +18,8 @@ def _max_over_channels(x):
 class SpatialSoftmaxMax(nn.Cell):
     """Softmax of each channel over its positions, then the largest of the channels at each position.
 
-    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the channel that is largest (to all that tie).
+    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the channel that is largest, in equal shares where several
+    are.
     """
 
     def __init__(self):
@@ -35,11 +36,13 @@ class SpatialSoftmaxMax(nn.Cell):
     def bprop(self, x, out, dout):
         x = ops.depend(x, dout)
         batch, channels, positions = x.shape
-        ones = ops.ones((batch, channels, 1), ms.float32)
         p = self.shares(x)
-        largest = self.product(ones, out.reshape(batch, 1, positions))
-        dp = (p == largest).astype(ms.float32) * self.product(ones, dout.reshape(batch, 1, positions))
-        dp = (p * dp).reshape(-1, positions)
+        # Not a product with ones: on devices with a reduced precision of products nothing would be equal.
+        largest = ops.broadcast_to(out.reshape(batch, 1, positions), x.shape)
+        hit = (p == largest).astype(ms.float32)
+        ties = self.product(ops.ones((batch, 1, channels), ms.float32), hit)
+        share = dout.reshape(batch, 1, positions) / ties
+        dp = (p * hit * ops.broadcast_to(share, x.shape)).reshape(-1, positions)
         total = ops.matmul(dp, ops.ones((positions, 1), ms.float32))
         dx = dp - p.reshape(-1, positions) * ops.matmul(total, ops.ones((1, positions), ms.float32))
         return (dx.reshape(x.shape).astype(x.dtype),)

@@ -87,8 +87,8 @@ def build(**options):
         ({"mlp_ratio": 0}, "mlp_ratio: found 0, expected at least 1"),
         ({"output_level": 4}, "output_level: found 4, expected one of 0, 1, 2, 3"),
         ({"output_level": -1}, "output_level: found -1, expected one of 0, 1, 2, 3"),
-        ({"momentum": 1.0}, "momentum: found 1.0, expected at least 0 and below 1"),
-        ({"momentum": -0.1}, "momentum: found -0.1, expected at least 0 and below 1"),
+        ({"memory": {"momentum": 1.0}}, "memory.momentum: found 1.0, expected at least 0 and below 1"),
+        ({"memory": {"momentum": -0.1}}, "memory.momentum: found -0.1, expected at least 0 and below 1"),
         ({"min_mass": 0.0}, "min_mass: found 0.0, expected above 0"),
         ({"memory": "off"}, "memory: found 'off', expected one of True, False"),
         ({"source": "pixel"}, "source: found 'pixel', expected one of prototypes, pixels"),
@@ -140,7 +140,7 @@ def test_report_counts_the_classes_seen():
     decoder = build(output_level=1)
     decoder.blocks[1].prototypes.memory.updates.set_data(Tensor(np.array([0, 1, 0, 7, 0], np.int32)))
     assert decoder.report() == "prototype memory, of 5 classes seen so far: 0 at level 2, 2 at level 1"
-    assert build(memory=False).report() is None
+    assert build(memory=None).report() is None
     assert build(source="pixels").report() is None
 
 
