@@ -182,7 +182,23 @@ class FPNConfig(DecoderSection):
 
     name: Literal["fpn"]
     channels: Count = 128
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Rate = 0.1
+
+
+class AttentionSection(DecoderSection):
+    """Keys that all decoders with attention share."""
+
+    channels: Count = 256  # width of the decoder
+    heads: Count = 4  # must divide `channels`
+    mlp_ratio: Count = 4  # width of the MLPs, in `channels`
+    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the approximation
+    dropout: Rate = 0.1  # of whole channels, before the classifier
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "AttentionSection":
+        if self.channels % self.heads:
+            raise ValueError(f"channels {self.channels} is not a multiple of heads {self.heads}")
+        return self
 
 
 class MemoryConfig(Section):
@@ -197,27 +213,16 @@ def _on_or_off(value):
     return switches[value] if isinstance(value, (str, bool)) and value in switches else value
 
 
-class CPTConfig(DecoderSection):
+class CPTConfig(AttentionSection):
     """Category Prototype Transformer; docs/cpt.md explains the options."""
 
     name: Literal["cpt"]
-    channels: Count = 256  # width of the pyramid
-    heads: Count = 4  # must divide `channels`
-    mlp_ratio: Count = 4
     source: Literal["prototypes", "pixels"] = "prototypes"  # what a query attends to
     assignment: Literal["hard", "soft", "teacher"] = "hard"  # which pixels make a prototype
     memory: Annotated[MemoryConfig | None, BeforeValidator(_on_or_off)] = MemoryConfig()  # null or off: none
     min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3  # pixels above which a class counts as present (`soft`)
     output_level: Literal[0, 1, 2, 3] = 0  # where the pyramid ends: 0 = stride 4, 3 = stride 32
     fusion: Literal["concat", "last"] = "concat"  # of all levels, or the finest alone
-    dropout: Rate = 0.1
-    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the approximation
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "CPTConfig":
-        if self.channels % self.heads:
-            raise ValueError(f"channels {self.channels} is not a multiple of heads {self.heads}")
-        return self
 
 
 class FCNConfig(DecoderSection):
@@ -226,22 +231,17 @@ class FCNConfig(DecoderSection):
     name: Literal["fcn"]
     channels: Count = 512
     auxiliary_channels: Count = 256
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Rate = 0.1
 
 
-class ECENetConfig(DecoderSection):
+class ECENetConfig(AttentionSection):
     """ECENet (ICCV 2023): class embeddings extracted from masks."""
 
     name: Literal["ecenet"]
-    channels: Count = 256
-    heads: Count = 4
-    mlp_ratio: Count = 4  # width of the MLPs relative to channels
     token_ratio: Positive = 1.0  # finest pooling grid: floor(sqrt(classes) * ratio) a side, made odd
     invert_attention: bool = True  # attend with negative affinities, as the release does
-    gelu: Literal["exact", "tanh"] = "exact"  # tanh: the release's runtime
     ghost_upscale: bool = True  # learned upsampling of the coarse levels; false: bilinear
     feature_reconstruction: bool = True  # false: take the backbone's features as they are, without diversity
-    dropout: Rate = 0.1
 
 
 class CSNetConfig(DecoderSection):
@@ -251,7 +251,7 @@ class CSNetConfig(DecoderSection):
     channels: Count = 512
     cs_channels: Count = 256  # width of the consistent-separable features
     auxiliary_channels: Count = 256
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Rate = 0.1
 
 
 BackboneConfig = Annotated[

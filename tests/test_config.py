@@ -56,7 +56,7 @@ def test_every_config_of_the_project_loads(file):
     config = load_config(file)
     build_transforms(config.data.train_transforms, config.data, "train_transforms")
     build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
-    options = config.model.decoder.model_dump(exclude={"name"})
+    options = config.model.decoder.model_dump(exclude={"name", "weights"})
     signature(DECODERS[config.model.decoder.name]).bind([64, 128, 256, 512], 7, **options)
     options = config.model.backbone.model_dump(exclude={"name", "weights"})
     signature(BACKBONES[config.model.backbone.name]).bind(**options)
@@ -70,26 +70,28 @@ def test_a_section_with_another_name_starts_afresh(config_file):
 
 
 @pytest.mark.parametrize(
-    ("value", "memory"), [("off", False), ("'off'", False), ("false", False), ("on", True), ("'on'", True)]
+    ("value", "momentum"),
+    [("off", None), ("'off'", None), ("false", None), ("on", 0.99), ("'on'", 0.99), ("{momentum: 0.5}", 0.5)],
 )
-def test_memory_of_cpt_is_switched_on_and_off(config_file, value, memory):
+def test_memory_of_cpt_is_switched_on_and_off(config_file, value, momentum):
     decoder = load_config(config_file, ["model.decoder.name=cpt", f"model.decoder.memory={value}"]).model.decoder
-    assert decoder.memory is memory
+    assert (decoder.memory and decoder.memory.momentum) == momentum
 
 
 @pytest.mark.parametrize(
     ("override", "pieces"),
     [
         ("heads=7", ["model.decoder", "channels 256 is not a multiple of heads 7"]),
+        ("name=ecenet model.decoder.heads=7", ["model.decoder", "channels 256 is not a multiple of heads 7"]),
         ("output_level=4", ["model.decoder.output_level", "0, 1, 2 or 3", "4"]),
-        ("momentum=1.0", ["model.decoder.momentum", "less than 1", "1.0"]),
-        ("memory=maybe", ["model.decoder.memory", "boolean", "'maybe'"]),
+        ("memory.momentum=1.0", ["model.decoder.memory.momentum", "less than 1", "1.0"]),
+        ("memory=maybe", ["model.decoder.memory", "'maybe'"]),
         ("source=pixel", ["model.decoder.source", "'prototypes' or 'pixels'", "'pixel'"]),
     ],
 )
 def test_mistakes_in_the_options_of_cpt_are_named(config_file, override, pieces):
     with pytest.raises(UserError) as caught:
-        load_config(config_file, ["model.decoder.name=cpt", f"model.decoder.{override}"])
+        load_config(config_file, ["model.decoder.name=cpt", *f"model.decoder.{override}".split(" ")])
     for piece in ["--set", *pieces]:
         assert piece in str(caught.value)
 
@@ -114,7 +116,7 @@ def test_mistakes_in_the_options_of_cpt_are_named(config_file, override, pieces)
         ("data.train_transforms=[{name: pad, a: 1}]", ["unknown key 'data.train_transforms[0].a'"]),
         ("eval.mode=slide", ["eval", "slide needs crop and stride"]),
         ("train.accumulate=3", ["batch_size 4", "multiple of accumulate 3"]),
-        ("losses.mask.weight=1", ["unknown key 'losses.mask'", "ce"]),
+        ("losses.masks.weight=1", ["unknown key 'losses.masks'", "did you mean 'mask'"]),
         ("train.seed", ["section.key=value"]),
         ("train.seed=[", ["not a YAML value"]),
     ],

@@ -90,7 +90,6 @@ def build(**options):
         ({"memory": {"momentum": 1.0}}, "memory.momentum: found 1.0, expected at least 0 and below 1"),
         ({"memory": {"momentum": -0.1}}, "memory.momentum: found -0.1, expected at least 0 and below 1"),
         ({"min_mass": 0.0}, "min_mass: found 0.0, expected above 0"),
-        ({"memory": "off"}, "memory: found 'off', expected one of True, False"),
         ({"source": "pixel"}, "source: found 'pixel', expected one of prototypes, pixels"),
         ({"assignment": "label"}, "assignment: found 'label', expected one of hard, soft, teacher"),
         ({"gelu": "fast"}, "gelu: found 'fast', expected one of exact, tanh"),
