@@ -25,6 +25,18 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def known_classes(checkpoint, config):
+    """Class names and colours: the checkpoint's, or those of the named data set for a converted one."""
+    from src.data.catalog import load_dataset_info
+
+    if "classes" in checkpoint.meta:
+        return checkpoint.meta["classes"], checkpoint.meta["colors"]
+    if config.data.name == "folder":
+        raise UserError(f"{checkpoint.path}: does not name its classes; give one that train.py wrote")
+    info = load_dataset_info(config.data.name)
+    return list(info.classes), [list(color) for color in info.colors]
+
+
 def main() -> None:
     """Load, export, check, describe."""
     arguments = parse_arguments()
@@ -43,9 +55,7 @@ def main() -> None:
     device.setup(config.device.target, config.device.mode)
     check_writable(arguments.output.parent)
     checkpoint = load_checkpoint(arguments.checkpoint)
-    if "classes" not in checkpoint.meta:
-        raise UserError(f"{arguments.checkpoint}: was not written by train.py: the class names are missing")
-    classes = checkpoint.meta["classes"]
+    classes, colors = known_classes(checkpoint, config)
     network = build_model(config.model, len(classes))
     load_network(network, checkpoint)
     exported = export(network, arguments.format, (arguments.batch, 3, height, width), arguments.output)
@@ -56,7 +66,7 @@ def main() -> None:
             "normalise": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
             "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
             "classes": classes,
-            "colors": checkpoint.meta["colors"],
+            "colors": colors,
             "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
         },
     )

@@ -7,7 +7,11 @@ from src.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader finds the old file or the new one, never a part of it."""
+    """Write beside, then rename: a reader finds the old file or the new one, never a part of it.
+
+    A folder that is missing is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.writing")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

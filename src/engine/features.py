@@ -123,7 +123,7 @@ def measure_features(
     """Measure the features that ``runner`` makes of ``samples``; euclidean distances take two passes over them.
 
     Args:
-        runner: function from an image to features [1, D, h, w] (see ``src.engine.runner.open_features``).
+        runner: function from an image to features [1, D, h, w] (see ``src.engine.runner.features_runner``).
         samples: sized iterable of (image fp32 [1, 3, H, W], label int32 [H, W], name).
         distance: ``cosine`` or ``euclidean``.
         weights: where the weights come from, for the report.

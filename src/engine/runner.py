@@ -13,9 +13,10 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from src import device
-from src.engine.checkpoint import Checkpoint, load_checkpoint, load_network
+from src.engine.checkpoint import load_checkpoint, load_network
 from src.errors import UserError
 from src.models import build_model
+from src.models.layers import MIN_SIZE
 from src.schema import Config
 
 Runner = Callable[[np.ndarray], np.ndarray]
@@ -28,6 +29,7 @@ class Model:
     run: Runner
     classes: list[str] | None
     colors: list[list[int]] | None  # RGB, one per class
+    network: nn.Cell | None  # None for an exported file, which gives logits alone
 
 
 def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] | None = None) -> Model:
@@ -41,50 +43,19 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
         UserError: the file cannot be read, is of another model, or was trained on other classes.
     """
     if path.suffix == ".mindir":
-        facts = read_description(path)
+        facts, network = read_description(path), None
         known = _known_classes(path, facts, classes)
         runner = mindir_runner(path)
     else:
         checkpoint = load_checkpoint(path)
         facts = checkpoint.meta
         known = _known_classes(path, facts, classes)
-        runner = network_runner(_load_network(config, path, checkpoint, known), fixed_size)
-    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"))
-
-
-def open_features(config: Config, path: Path, fixed_size: bool, classes: list[str] | None = None) -> Runner:
-    """Open a ``.ckpt`` for its features: a function from an image to the map before the decoder's classifier.
-
-    Arguments and errors are those of `open_model`; an exported file has no features.
-    """
-    if path.suffix == ".mindir":
-        raise UserError(f"{path}: an exported file gives logits alone; features take the .ckpt it was made from")
-    checkpoint = load_checkpoint(path)
-    network = _load_network(config, path, checkpoint, _known_classes(path, checkpoint.meta, classes))
-    return _run_cell(_Features(network), network, fixed_size)
-
-
-def open_explanation(
-    config: Config, path: Path, classes: list[str] | None = None
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Open a ``.ckpt`` for what happens inside its decoder: a function from an image to arrays by name.
-
-    Raises:
-        UserError: as of `open_model`; or the decoder has nothing to show.
-    """
-    if path.suffix == ".mindir":
-        raise UserError(f"{path}: an exported file gives logits alone; --explain takes the .ckpt it was made from")
-    checkpoint = load_checkpoint(path)
-    network = _load_network(config, path, checkpoint, _known_classes(path, checkpoint.meta, classes))
-    cell = _Explanation(network)
-
-    def run(image: np.ndarray) -> dict[str, np.ndarray]:
-        network.set_train(False)
-        arrays = [array.asnumpy() for array in cell(Tensor(image))]
-        device.keep_signal_handlers()
-        return dict(zip(network.decoder.EXPLAINS, arrays, strict=False))  # an option may leave the last ones out
-
-    return run
+        if not known:
+            raise UserError(f"{path}: does not name its classes; give a checkpoint that train.py wrote")
+        network = build_model(config.model, len(known))
+        load_network(network, checkpoint)
+        runner = network_runner(network, fixed_size)
+    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"), network)
 
 
 def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[str] | None:
@@ -96,14 +67,6 @@ def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[s
             f"the data has {len(classes)} ({', '.join(classes[:4])}, ...); use the config it was trained with"
         )
     return trained or classes
-
-
-def _load_network(config: Config, path: Path, checkpoint: Checkpoint, classes: list[str] | None) -> nn.Cell:
-    if not classes:
-        raise UserError(f"{path}: does not name its classes, because train.py did not write it")
-    network = build_model(config.model, len(classes))
-    load_network(network, checkpoint)
-    return network
 
 
 def description_file(path: Path) -> Path:
@@ -141,50 +104,64 @@ def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
     return _run_cell(_Evaluation(network), network, fixed_size)
 
 
-def _run_cell(cell: nn.Cell, network: nn.Cell, fixed_size: bool) -> Runner:
+def features_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
+    """As `network_runner`, for the map before the decoder's classifier, fp32 [1, D, h', w']."""
+    return _run_cell(_Features(network), network, fixed_size)
+
+
+def explanation_runner(network: nn.Cell) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """From an image as in `network_runner` to the arrays that the decoder has to show, by name."""
+    names = network.decoder.EXPLAINS
+    run = _run_cell(_Explanation(network), network, fixed_size=True)
+    return lambda image: dict(zip(names, run(image), strict=False))  # an option may leave the last ones out
+
+
+def _run_cell(cell: nn.Cell, network: nn.Cell, fixed_size: bool) -> Callable:
     if not fixed_size and getattr(network.backbone, "any_shape", False):
         cell.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
 
-    def run(image: np.ndarray) -> np.ndarray:
+    def run(image: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        check_image_size(*image.shape[2:])
         network.set_train(False)
-        result = cell(Tensor(image)).asnumpy()
+        result = cell(Tensor(image))
+        result = result.asnumpy() if isinstance(result, Tensor) else [one.asnumpy() for one in result]
         device.keep_signal_handlers()
         return result
 
     return run
 
 
-class _Evaluation(nn.Cell):
+def check_image_size(height: int, width: int) -> None:
+    """Refuse an image that no backbone takes.
+
+    Raises:
+        UserError: a side is below 32 pixels.
+    """
+    if min(height, width) < MIN_SIZE:
+        raise UserError(f"an image of {height}x{width} is too small: the network needs at least {MIN_SIZE} a side")
+
+
+class _OfNetwork(nn.Cell):
     """A network in a cell of its own, so that ``set_inputs`` does not reach the training graph."""
 
     def __init__(self, network: nn.Cell):
         super().__init__(auto_prefix=False)
         self.network = network
 
+
+class _Evaluation(_OfNetwork):
     def construct(self, image):
         """image [B, 3, H, W] -> logits [B, K, H, W]."""
         return self.network(image)
 
 
-class _Explanation(nn.Cell):
-    """What the decoder of a network has to show, compiled as in `_Evaluation`."""
-
-    def __init__(self, network: nn.Cell):
-        super().__init__(auto_prefix=False)
-        self.network = network
-
+class _Explanation(_OfNetwork):
     def construct(self, image):
         """image [B, 3, H, W] -> the decoder's ``EXPLAINS``."""
         return self.network.decoder.explain(self.network.backbone(image))
 
 
-class _Features(nn.Cell):
-    """The features of a network, compiled as in `_Evaluation`."""
-
-    def __init__(self, network: nn.Cell):
-        super().__init__(auto_prefix=False)
-        self.network = network
-
+class _Features(_OfNetwork):
     def construct(self, image):
         """image [B, 3, H, W] -> the map before the classifier [B, D, h, w]."""
         return self.network.decoder.embed(self.network.backbone(image))

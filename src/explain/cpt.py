@@ -10,7 +10,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from src.visualize import colorize, save_figure, write_image
+from src.visualize import colorize, draw_matrix, save_figure, write_image
 
 BARS = 20  # categories in a bar chart at most, those with the highest attention
 
@@ -22,7 +22,7 @@ def draw(
     colors: Sequence[Sequence[int]],
     folder: Path,
     stem: str,
-    pixel: tuple[int, int] | None = None,
+    pixel: tuple[int, int],
 ) -> list[Path]:
     """Write one PNG per array that has a picture, ``STEM_NAME.png``, and return their paths.
 
@@ -33,11 +33,8 @@ def draw(
             the block at level I; any of them may be missing.
         image: RGB uint8 [H', W', 3].
         classes, colors: names and RGB colours, K of each.
-        pixel: (row, column) in the image whose attention is shown; default its centre.
+        pixel: (row, column) in the image whose attention is shown.
     """
-    row, column = pixel or (image.shape[0] // 2, image.shape[1] // 2)
-    if not (0 <= row < image.shape[0] and 0 <= column < image.shape[1]):
-        raise ValueError(f"pixel ({row}, {column}) lies outside the image of {image.shape[0]}x{image.shape[1]}")
     written = []
     for name, values in arrays.items():
         kind, _, level = name.rpartition("_")
@@ -45,7 +42,7 @@ def draw(
         if kind == "assignment":
             _draw_assignment(path, values[0], image, colors)
         elif kind == "attention":
-            _draw_attention(path, values[0], image, (row, column), classes, colors)
+            _draw_attention(path, values[0], image, pixel, classes, colors)
         elif kind == "memory" and arrays[f"updates_{level}"].any():
             _draw_memory(path, values, arrays[f"updates_{level}"], classes)
         else:
@@ -89,14 +86,5 @@ def _draw_memory(path: Path, memory: np.ndarray, updates: np.ndarray, classes) -
     seen = np.flatnonzero(updates > 0)
     lengths = np.linalg.norm(memory[seen], axis=1, keepdims=True)
     directions = memory[seen] / np.maximum(lengths, 1e-12)
-    side = min(14.0, 3.0 + 0.25 * len(seen))
-    figure, axis = plt.subplots(figsize=(side + 1, side))
-    shown = axis.imshow(directions @ directions.T, vmin=-1, vmax=1, cmap="RdBu_r")
-    size = min(8, max(3, 400 / len(seen)))
-    names = [classes[k] for k in seen]
-    axis.set_xticks(range(len(seen)), names, rotation=90, fontsize=size)
-    axis.set_yticks(range(len(seen)), names, fontsize=size)
-    axis.set_title(f"cosine similarity of the {len(seen)} of {len(updates)} prototypes in the memory", fontsize=10)
-    figure.colorbar(shown, fraction=0.046)
-    figure.tight_layout()
-    save_figure(figure, path)
+    title = f"cosine similarity of the {len(seen)} of {len(updates)} prototypes in the memory"
+    draw_matrix(path, directions @ directions.T, [classes[k] for k in seen], title, (-1.0, 1.0))

@@ -23,7 +23,7 @@ def draw(
     colors: Sequence[Sequence[int]],
     folder: Path,
     stem: str,
-    pixel: tuple[int, int] | None = None,
+    pixel: tuple[int, int],
 ) -> list[Path]:
     """Write ``STEM_masks.png`` and, with feature reconstruction, ``STEM_diversity.png``; return their paths.
 

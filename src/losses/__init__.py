@@ -41,10 +41,10 @@ OPTIONAL = ("consistency",)
 
 
 class LogitsLoss(nn.Cell):
-    """Cross entropy of one of the outputs, logits of any size.
+    """Cross entropy of one of the outputs: logits of any size, or the mean over a tuple of them (0 if it is empty).
 
     Args:
-        index: place of the logits among the decoder's outputs.
+        index: place among the decoder's outputs.
         cross_entropy: cell from logits and label of one size to a scalar.
     """
 
@@ -54,25 +54,10 @@ class LogitsLoss(nn.Cell):
         self.cross_entropy = cross_entropy
 
     def construct(self, outputs, label):
-        """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> a tuple of one scalar."""
-        logits = outputs[self.index].astype(ms.float32)
-        return (self.cross_entropy(resize_bilinear(logits, ops.shape(label)[1:]), label),)
-
-
-class MeanLogitsLoss(nn.Cell):
-    """Mean cross entropy of an output that is a tuple of logits, each of any size; 0 for an empty tuple.
-
-    Args: as of `LogitsLoss`.
-    """
-
-    def __init__(self, index, cross_entropy):
-        super().__init__()
-        self.index = index
-        self.cross_entropy = cross_entropy
-
-    def construct(self, outputs, label):
-        """Tuple with a tuple of [B, K, h_i, w_i] at ``index``, label [B, H, W] -> a tuple of one scalar."""
+        """Tuple with [B, K, h, w], or a tuple of such, at ``index``, label [B, H, W] -> a tuple of one scalar."""
         maps = outputs[self.index]
+        if not isinstance(maps, (tuple, list)):
+            maps = (maps,)
         total = ops.zeros((), ms.float32)
         for logits in maps:
             resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
@@ -80,12 +65,12 @@ class MeanLogitsLoss(nn.Cell):
         return (total,)
 
 
-class FeatureLoss(nn.Cell):
-    """A loss of one of the outputs at its own size.
+class MapLoss(nn.Cell):
+    """A loss of one of the outputs.
 
     Args:
         index: place of the map among the decoder's outputs.
-        loss: cell from map and label to the part's value or values.
+        loss: cell from map and label to a tuple of values.
     """
 
     def __init__(self, index, loss):
@@ -114,8 +99,8 @@ def _aux(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_
 
 def _masks(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
     mask, dice = config.mask or MaskConfig(), config.dice or DiceConfig()
-    cell = MaskLoss(outputs.index("masks"), num_classes, ignore_index, mask.ignore_as_negative)
-    return cell, {"mask": mask.weight, "dice": dice.weight}
+    loss = MaskLoss(num_classes, ignore_index, mask.ignore_as_negative)
+    return MapLoss(outputs.index("masks"), loss), {"mask": mask.weight, "dice": dice.weight}
 
 
 def _diversity(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
@@ -129,13 +114,13 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     if num_classes < 2:
         raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
     loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight"}))
-    cell = FeatureLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
+    cell = MapLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
     return cell, {"intra": section.weight, "inter": section.weight}
 
 
 def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
     section = config.assignment or AssignmentConfig()
-    cell = MeanLogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
+    cell = LogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
     return cell, {"assignment": section.weight}
 
 

@@ -12,7 +12,7 @@ from mindspore import nn, ops
 class DiversityLoss(nn.Cell):
     """Mean over the levels of 1 - (1 / c_i) mean over the batch of Σ_p E_i[p]; in [0, 1), 0 without levels.
 
-    E_i is the largest of c_i softmaxes over the positions, so its sum lies in [1, c_i].
+    E_i is the largest of c_i softmaxes over the positions, so its sum lies in [1, min(c_i, number of positions)].
 
     Args:
         index: place of the tuple of E_i among the decoder's outputs.

@@ -61,15 +61,13 @@ class MaskLoss(nn.Cell):
     over these pairs and divided by their number, over all workers (at least 1).
 
     Args:
-        index: place of the masks among the decoder's outputs.
         num_classes: K.
         ignore_index: label of the pixels without a class.
         ignore_as_negative: count those as "not this class"; otherwise they do not count.
     """
 
-    def __init__(self, index, num_classes, ignore_index=255, ignore_as_negative=False, alpha=0.25):
+    def __init__(self, num_classes, ignore_index=255, ignore_as_negative=False, alpha=0.25):
         super().__init__()
-        self.index = index
         self.ignore_index, self.ignore_as_negative = ignore_index, ignore_as_negative
         self.one_hot = ops.OneHot(axis=1)
         self.on, self.off = Tensor(1.0, ms.float32), Tensor(0.0, ms.float32)
@@ -79,10 +77,10 @@ class MaskLoss(nn.Cell):
         self.sum_over_workers = SumOverWorkers()
         self.world_size = world_size()
 
-    def construct(self, outputs, label):
-        """Tuple with raw masks [B, K, h, w] at ``index``, label [B, H, W] -> focal and dice, two fp32 scalars."""
+    def construct(self, masks, label):
+        """Raw masks [B, K, h, w], label int32 [B, H, W] -> focal and dice, two fp32 scalars."""
         batch, pixels = label.shape[0], label.shape[1] * label.shape[2]
-        masks = resize_bilinear(outputs[self.index].astype(ms.float32), label.shape[1:])
+        masks = resize_bilinear(masks.astype(ms.float32), label.shape[1:])
         label = label.reshape(batch, pixels)
         target = self.one_hot(label, self.num_classes, self.on, self.off)  # ignored: no class
         counted = (label != self.ignore_index).astype(ms.float32).reshape(batch, pixels, 1)

@@ -1,4 +1,4 @@
-"""Measure one part of the work: median seconds after warm-up, images per second, peak memory.
+"""Measure one part of the work: median seconds after warm-up, images per second, peak memory; or count its size.
 
     python -m src.tools.benchmark train-step --config config/fpn_resnet18_camvid.yaml
     python -m src.tools.benchmark loss --config config/csnet_shapes.yaml
@@ -7,6 +7,7 @@
     python -m src.tools.benchmark data --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
 
 ``train-step``, ``loss`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
+``complexity`` counts the multiply-adds for one image and the trained parameters of every part.
 Run nothing else on the machine meanwhile.
 """
 
@@ -29,13 +30,17 @@ from src.schema import Config
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Measure training, loss, evaluation or the data path.")
+    parser = argparse.ArgumentParser(
+        description="Measure training, loss, evaluation or the data path, or count multiply-adds."
+    )
     parser.add_argument("part", choices=["complexity", "train-step", "loss", "eval", "data"])
     parser.add_argument("--config", required=True, metavar="FILE")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="measured steps (default: 20)")
     parser.add_argument("--warmup", type=int, default=3, metavar="N", help="steps before them (default: 3)")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of eval (default: data.crop)")
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="of eval and complexity (default: data.crop)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     return parser.parse_args()
 
@@ -98,7 +103,8 @@ def loss_step(config: Config) -> tuple[Callable[[], object], int]:
 
     classes = _num_classes(config)
     image, label = map(Tensor, _random_batch(config, classes))
-    outputs = build_model(config.model, classes).set_train()(image)
+    network = build_model(config.model, classes).set_train()
+    outputs = network(image, label) if network.needs_label else network(image)
     step = ms.value_and_grad(build_criterion(config, classes, IGNORE), 0, has_aux=True)
     return lambda: step(outputs, label)[0][0].asnumpy(), config.train.batch_size
 
@@ -137,10 +143,12 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
     from mindspore import Tensor
 
     from src import device
+    from src.engine.runner import check_image_size
     from src.models import build_model
     from src.models.complexity import by_part, multiply_adds, parameters_by_part
 
     device.setup(config.device.target, "graph")
+    check_image_size(*size)
     network = build_model(config.model, _num_classes(config))
     counts = by_part(multiply_adds(network, Tensor(np.zeros((1, 3, *size), np.float32))))
     parameters = parameters_by_part(network)

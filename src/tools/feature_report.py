@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from src.config import load_config
-from src.errors import run_command
+from src.errors import UserError, run_command
 from src.files import check_writable
 
 
@@ -64,14 +64,17 @@ def main() -> None:
     from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
     from src.engine.features import measure_features
-    from src.engine.runner import open_features
+    from src.engine.runner import features_runner, open_model
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
     metadata = ensure_records(config.data)
     split = arguments.split or config.data.val_split
     fixed_size = metadata.split(split).size is not None
-    runner = open_features(config, arguments.checkpoint, fixed_size, metadata.classes)
+    network = open_model(config, arguments.checkpoint, fixed_size, metadata.classes).network
+    if not network:
+        raise UserError(f"{arguments.checkpoint}: an exported file gives logits alone; features take its .ckpt")
+    runner = features_runner(network, fixed_size)
     samples = EvalPipeline(config.data.records, split, config.data)
     weights = str(arguments.checkpoint)
     report = measure_features(runner, samples, metadata.classes, arguments.distance, weights, seed=arguments.seed)

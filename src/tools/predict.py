@@ -52,6 +52,33 @@ def find_images(path: Path) -> list[Path]:
     return images
 
 
+def check_targets(images: list[Path], output: Path) -> None:
+    """Refuse to write a result over an image that is to be read.
+
+    Raises:
+        UserError: a result would have the path of an image.
+    """
+    inputs = {image.resolve() for image in images}
+    for image in images:
+        for ending in ("", "_color", "_overlay"):
+            target = output / f"{image.stem}{ending}.png"
+            if target.resolve() in inputs:
+                raise UserError(f"--output {output}: the result {target.name} would replace an image; choose another")
+
+
+def check_pixel(pixel: list[int] | None, image: np.ndarray) -> tuple[int, int]:
+    """The pixel to explain, (row, column): the given one, or the centre.
+
+    Raises:
+        UserError: it lies outside the image.
+    """
+    height, width = image.shape[:2]
+    row, column = pixel or (height // 2, width // 2)
+    if not (0 <= row < height and 0 <= column < width):
+        raise UserError(f"--pixel {row} {column}: lies outside the image of {height}x{width}")
+    return row, column
+
+
 def main() -> None:
     """Segment every image and write the pictures."""
     arguments = parse_arguments()
@@ -62,15 +89,18 @@ def main() -> None:
     from src.data.catalog import load_dataset_info
     from src.data.transforms import build_transforms, decode_image
     from src.engine.inference import predict
-    from src.engine.runner import open_explanation, open_model
+    from src.engine.runner import explanation_runner, open_model
     from src.explain import DRAWERS
     from src.visualize import colorize, write_image
 
     decoder = config.model.decoder.name
     if arguments.explain and decoder not in DRAWERS:
         raise UserError(f"--explain: decoder {decoder} has nothing to show; {' and '.join(DRAWERS)} have")
+    if arguments.pixel and not arguments.explain:
+        raise UserError("--pixel: is of --explain; give both or neither")
     device.setup(config.device.target, config.device.mode)
     check_writable(arguments.output)
+    check_targets(images, arguments.output)
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
     # A converted checkpoint does not know its classes; those of a named data set stand in the catalogue.
     info = None if config.data.name == "folder" else load_dataset_info(config.data.name)
@@ -78,26 +108,24 @@ def main() -> None:
     colors = model.colors or (info and info.colors)
     if not colors:
         raise UserError(f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py")
-    explain = open_explanation(config, arguments.checkpoint, model.classes) if arguments.explain else None
+    if arguments.explain and not model.network:
+        raise UserError(f"{arguments.checkpoint}: --explain takes the .ckpt that this file was exported from")
+    explain = explanation_runner(model.network) if arguments.explain else None
     for path in tqdm(images, desc="predict", unit="image", disable=None):
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
+            pixel = check_pixel(arguments.pixel, image)
+            normalised, _ = transforms(image, None, np.random.default_rng(0))
+            classes = predict(model.run, normalised[None], config.eval, image.shape[:2])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-        normalised, _ = transforms(image, None, np.random.default_rng(0))
-        classes = predict(model.run, normalised[None], config.eval, image.shape[:2])
         drawn = colorize(classes, colors)
         write_image(arguments.output / f"{path.stem}_color.png", drawn)
         write_image(arguments.output / f"{path.stem}_overlay.png", cv2.addWeighted(image, 0.5, drawn, 0.5, 0))
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
         if explain:
-            pixel = tuple(arguments.pixel) if arguments.pixel else None
-            try:
-                DRAWERS[decoder](
-                    explain(normalised[None]), image, model.classes, colors, arguments.output, path.stem, pixel
-                )
-            except ValueError as error:
-                raise UserError(f"{path}: --pixel: {error}") from None
+            arrays = explain(normalised[None])
+            DRAWERS[decoder](arrays, image, model.classes, colors, arguments.output, path.stem, pixel)
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 

@@ -27,7 +27,7 @@ def arrays():
 
 
 def test_pictures_are_written(tmp_path):
-    written = ecenet.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path / "new", "photo")
+    written = ecenet.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path / "new", "photo", (0, 0))
     assert [path.name for path in written] == ["photo_masks.png", "photo_diversity.png"]
     for path in written:
         assert min(cv2.imread(str(path)).shape[:2]) > 100
@@ -35,7 +35,7 @@ def test_pictures_are_written(tmp_path):
 
 def test_without_feature_reconstruction_there_is_no_diversity(tmp_path):
     masks = {name: values for name, values in arrays().items() if name.startswith("mask")}
-    assert [path.name for path in ecenet.draw(masks, IMAGE, CLASSES, COLORS, tmp_path, "a")] == ["a_masks.png"]
+    assert [path.name for path in ecenet.draw(masks, IMAGE, CLASSES, COLORS, tmp_path, "a", (0, 0))] == ["a_masks.png"]
 
 
 def test_classes_are_chosen_by_area():
@@ -82,3 +82,34 @@ def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
     arguments = ["--config", small_config, "--checkpoint", "x.ckpt", "--input", tmp_path, "--output", tmp_path / "out"]
     assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--explain") == 2
     assert "decoder fpn has nothing to show; ecenet and cpt have" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--explain", "--pixel", "64", "0"], "photo.png: --pixel 64 0: lies outside the image of 64x64"),
+        (["--pixel", "1", "1"], "--pixel: is of --explain"),
+    ],
+)
+def test_impossible_pixels(model, tmp_path, monkeypatch, capsys, extra, message):
+    config, checkpoint = model
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((64, 64, 3), np.uint8))
+    arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path, "--output", tmp_path / "out"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments, *extra) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_results_do_not_replace_images(model, tmp_path, monkeypatch, capsys):
+    config, checkpoint = model
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((64, 64, 3), np.uint8))
+    arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path, "--output", tmp_path]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments) == 2
+    assert "the result photo.png would replace an image" in capsys.readouterr().err
+
+
+def test_image_that_is_too_small(model, tmp_path, monkeypatch, capsys):
+    config, checkpoint = model
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((20, 40, 3), np.uint8))
+    arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path, "--output", tmp_path / "out"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments) == 2
+    assert "photo.png: an image of 20x40 is too small: the network needs at least 32" in capsys.readouterr().err

@@ -53,7 +53,7 @@ class Weighted(nn.Cell):
         self.loss = loss
 
     def construct(self, masks, label):
-        focal, dice = self.loss((masks,), label)
+        focal, dice = self.loss(masks, label)
         return 5.0 * focal + 2.0 * dice
 
 
@@ -65,7 +65,7 @@ def masks_of(shape=(2, CLASSES, 9, 11)):
 @pytest.mark.parametrize("ignore_as_negative", [False, True])
 def test_values(mode, case, ignore_as_negative):
     label, masks = labels()[case], masks_of()
-    values = MaskLoss(0, CLASSES, 255, ignore_as_negative)((Tensor(masks),), Tensor(label))
+    values = MaskLoss(CLASSES, 255, ignore_as_negative)(Tensor(masks), Tensor(label))
     expected = reference(masks, label, ignore_as_negative)
     np.testing.assert_allclose([value.asnumpy() for value in values], expected, rtol=1e-5, atol=1e-7)
 
@@ -73,7 +73,7 @@ def test_values(mode, case, ignore_as_negative):
 @pytest.mark.parametrize("case", labels())
 def test_gradient_against_finite_differences(case):
     label, masks = labels()[case], masks_of()
-    gradient = ms.grad(Weighted(MaskLoss(0, CLASSES)))(Tensor(masks), Tensor(label)).asnumpy()
+    gradient = ms.grad(Weighted(MaskLoss(CLASSES)))(Tensor(masks), Tensor(label)).asnumpy()
     generator = np.random.default_rng(2)
     for _ in range(8):
         direction = generator.standard_normal(masks.shape)
@@ -84,7 +84,7 @@ def test_gradient_against_finite_differences(case):
 
 def test_masks_are_resized_to_the_label():
     label, masks = labels()["all"], masks_of((2, CLASSES, 3, 4))
-    values = MaskLoss(0, CLASSES)((Tensor(masks),), Tensor(label))
+    values = MaskLoss(CLASSES)(Tensor(masks), Tensor(label))
     expected = reference(resize(masks.astype(np.float64), (9, 11)), label)
     np.testing.assert_allclose([value.asnumpy() for value in values], expected, rtol=1e-5)
 
@@ -92,7 +92,7 @@ def test_masks_are_resized_to_the_label():
 def test_extreme_logits_stay_finite():
     label = labels()["all"]
     masks = np.where(np.random.default_rng(3).random((2, CLASSES, 9, 11)) < 0.5, -200, 200).astype(np.float32)
-    loss = Weighted(MaskLoss(0, CLASSES))
+    loss = Weighted(MaskLoss(CLASSES))
     assert np.isfinite(loss(Tensor(masks), Tensor(label)).asnumpy())
     assert np.isfinite(ms.grad(loss)(Tensor(masks), Tensor(label)).asnumpy()).all()
 
@@ -100,6 +100,6 @@ def test_extreme_logits_stay_finite():
 def test_perfect_masks_cost_nothing():
     label = labels()["all"]
     masks = np.where(np.arange(CLASSES)[:, None, None] == label[:, None], 30.0, -30.0).astype(np.float32)
-    focal, dice = MaskLoss(0, CLASSES)((Tensor(masks),), Tensor(label))
+    focal, dice = MaskLoss(CLASSES)(Tensor(masks), Tensor(label))
     assert focal.asnumpy() < 1e-6
     assert abs(dice.asnumpy()) < 1e-6

@@ -45,22 +45,11 @@ class Pair(nn.Cell):
         return value, value
 
 
-class Masks(nn.Cell):
-    """The mask loss of masks alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.loss = MaskLoss(0, CLASSES)
-
-    def construct(self, x, label):
-        return self.loss((x,), label)
-
-
 def losses():
-    """Every loss that divides by what all workers have; the features have as many channels as there are classes."""
+    """Losses that divide by what all workers have; the features have as many channels as there are classes."""
     return {
         "cross entropy": Pair(CrossEntropy(255)),
-        "masks": Masks(),
+        "masks": MaskLoss(CLASSES),
         "cosine, image": Consistency(CLASSES, 255, "cosine", "image", 3),
         "euclidean, batch": Consistency(CLASSES, 255, "euclidean", "batch", 3),
     }

@@ -3,7 +3,7 @@
 Contract: ``construct(features)`` takes four NCHW maps, finest first, and returns in training a tuple whose entries
 ``OUTPUTS`` names (logits, what its losses need, and last "features": the map before the classifier), in evaluation
 the logits alone, at the decoder's own stride. ``embed(features)`` returns the map before the classifier (and before
-its dropout) in any mode. Outputs that no loss reads are dropped by the compiler and cost nothing.
+its dropout) in any mode. In graph mode outputs that no loss reads are dropped by the compiler and cost nothing.
 
 A decoder may also have ``needs_label = True``: it is then given the label as second argument in training; a method
 ``report()``: a line on its state for the log, or None; ``EXPLAINS`` and ``explain(features)``: names and values of

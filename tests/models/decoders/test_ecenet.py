@@ -59,11 +59,11 @@ class Losses(nn.Cell):
         self.decoder = decoder
 
     def construct(self, f0, f1, f2, f3, share):
-        logits, masks, diversity, _, _ = self.decoder((f0, f1, f2, f3))
+        logits, masks, diversity, _, features = self.decoder((f0, f1, f2, f3))
         extra = (masks**2).mean()
         for level in diversity:
             extra = extra + level.mean()
-        return (logits**2).mean() + share * extra, logits, masks, diversity
+        return (logits**2).mean() + share * extra, logits, masks, diversity, features
 
 
 class TestECENet(DecoderTester):
@@ -115,12 +115,14 @@ def test_training(mode):
     shapes, parameters = shapes_of(decoder), decoder.trainable_params()
     cell = Losses(decoder)  # prefixes the parameters' names
     gradient = ms.value_and_grad(cell, (0, 1, 2, 3), parameters, has_aux=True)
-    (_, logits, masks, diversity), (by_input, by_parameter) = gradient(*inputs("train"), Tensor(0.0))
+    (_, logits, masks, diversity, embedded), (by_input, by_parameter) = gradient(*inputs("train"), Tensor(0.0))
 
     np.testing.assert_allclose(logits.asnumpy(), GOLDEN["train/out/seg_logits"], atol=1e-4)
     np.testing.assert_allclose(masks.asnumpy(), GOLDEN["train/out/masks_wo_last"], atol=1e-4)
     for i in range(4):
         np.testing.assert_allclose(diversity[i].asnumpy(), GOLDEN[f"train/out/diversity/{i}"], atol=1e-5)
+    added = (logits - decoder.classifier(embedded)).asnumpy()  # the class branch: a share of a sigmoid
+    assert -1e-5 < added.min() < added.max() < 1
 
     after, own = golden("train/after/"), own_parameters(decoder)
     expected, _ = convert("ecenet-release", "ecenet", {**RELEASED, **after}, shapes)
