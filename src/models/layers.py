@@ -16,9 +16,14 @@ from mindspore.ops import functional as F
 MIN_SIZE = 32  # smallest height and width of an image: the deepest stride of a pyramid
 
 
+def is_static(x):
+    """Whether the shape of ``x`` is known while the graph is compiled."""
+    return not F.is_sequence_value_unknown(ops.shape(x))
+
+
 def check_size(image):
     """Refuse an image [B, 3, H, W] below 32 pixels a side; at compile time, so not for dynamic shapes."""
-    if not F.is_sequence_value_unknown(ops.shape(image)):
+    if is_static(image):
         height, width = image.shape[2:]
         if height < MIN_SIZE or width < MIN_SIZE:
             raise ValueError(f"image size must be at least {MIN_SIZE} x {MIN_SIZE}, got {height} x {width}")
@@ -55,9 +60,9 @@ def norm(channels):
 class ConvNormReLU(nn.Cell):
     """Convolution without bias, batch norm, ReLU: [B, C, H, W] -> [B, out_channels, H', W']."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1):
         super().__init__()
-        self.conv = conv(in_channels, out_channels, kernel_size, stride, dilation, groups)
+        self.conv = conv(in_channels, out_channels, kernel_size, stride, dilation)
         self.bn = norm(out_channels)
 
     def construct(self, x):

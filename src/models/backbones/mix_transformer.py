@@ -19,6 +19,7 @@ from mindspore.common.initializer import HeNormal, initializer
 from src.models.backbones import token_rows
 from src.models.backbones.attention import Attention
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
+from src.models.depthwise import Depthwise
 from src.models.layers import GELU, AddBias, Dense, LayerNorm, conv
 
 # name: channels of the first stage, blocks per stage
@@ -102,7 +103,7 @@ class MixFFN(nn.Cell):
     def __init__(self, channels):
         super().__init__()
         self.fc1 = Dense(channels, 4 * channels)
-        self.dwconv = conv(4 * channels, 4 * channels, 3, groups=4 * channels, bias=True)
+        self.dwconv = Depthwise(4 * channels)
         self.gelu = GELU()
         self.fc2 = Dense(4 * channels, channels)
 

@@ -7,8 +7,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.models.decoders.blocks import is_static
-from src.models.layers import Dense, LayerNorm
+from src.models.layers import Dense, LayerNorm, is_static
 
 POOLS = (1, 2, 3, 6)  # sides of the fixed grids; the last grid depends on the number of classes
 

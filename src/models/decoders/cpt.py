@@ -15,6 +15,7 @@ from mindspore import nn, ops
 from src.models.backbones.attention import Attention
 from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP
 from src.models.decoders.prototypes import Prototypes
+from src.models.depthwise import Depthwise
 from src.models.layers import ChannelDropout, ConvNormReLU, Dense, classifier, conv, resize_bilinear
 
 SOURCES = ("prototypes", "pixels")
@@ -48,7 +49,7 @@ class CPTBlock(nn.Cell):
         else:
             self.prototypes = Prototypes(num_classes, channels, assignment, momentum, min_mass)
         self.query_norm = ChannelLayerNorm(channels)
-        self.query_depthwise = conv(channels, channels, 3, groups=channels, bias=True)
+        self.query_depthwise = Depthwise(channels)
         self.query = conv(channels, channels, 1, bias=True)
         self.kv = Dense(channels, 2 * channels)
         self.attention = Attention()

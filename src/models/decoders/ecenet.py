@@ -21,6 +21,7 @@ from mindspore.common.initializer import HeNormal
 from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, scale_rows
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
+from src.models.depthwise import Depthwise
 from src.models.layers import ChannelDropout, ConvNormReLU, Dense, LayerNorm, classifier, conv, norm, resize_bilinear
 
 LARGEST_GRID = 64  # side; the grid of 171 classes has 13
@@ -38,7 +39,7 @@ class FeatureReconstruction(nn.Cell):
         half = channels // 2
         self.intrinsic = conv(channels, half, 1)
         self.intrinsic_norm = norm(half)
-        self.diverse = conv(half, half, 3, groups=half, bias=True)
+        self.diverse = Depthwise(half)
         self.diverse_norm = norm(half)
         # The gate is a bare factor: with small initial values the diverse branch would start almost switched off.
         gate_init = HeNormal(mode="fan_in", nonlinearity="relu")
@@ -79,7 +80,7 @@ class SemanticsAttention(nn.Cell):
         self.sign = -1.0 if invert else 1.0
         self.norm_pixels = ChannelLayerNorm(channels)
         self.norm_tokens = LayerNorm(channels)
-        self.query_depthwise = conv(channels, channels, 3, groups=channels, bias=True)
+        self.query_depthwise = Depthwise(channels)
         self.query_pointwise = conv(channels, channels, 1, bias=True)
         self.key_value = Dense(channels, 2 * channels, bias=False)
         self.project = conv(channels, channels, 1, bias=True)
@@ -118,6 +119,18 @@ class SemanticsAttention(nn.Cell):
         return (total * (1 / self.heads)).transpose(0, 2, 1)
 
 
+class DepthwiseNormReLU(nn.Cell):
+    """Depthwise convolution without bias, batch norm, ReLU: [B, C, H, W] -> [B, C, H, W]."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = Depthwise(channels, bias=False)
+        self.bn = norm(channels)
+
+    def construct(self, x):
+        return ops.relu(self.bn(self.conv(x)))
+
+
 class GhostUpsample(nn.Cell):
     """Twice the size: half of the channels from a 1x1 convolution, half from a depthwise one of it, then shuffled.
 
@@ -128,7 +141,7 @@ class GhostUpsample(nn.Cell):
     def __init__(self, channels):
         super().__init__()
         self.primary = ConvNormReLU(channels, 2 * channels, 1)
-        self.cheap = ConvNormReLU(2 * channels, 2 * channels, 3, groups=2 * channels)
+        self.cheap = DepthwiseNormReLU(2 * channels)
         self.shuffle = nn.PixelShuffle(2)
 
     def construct(self, x):
