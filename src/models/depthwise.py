@@ -6,10 +6,12 @@ against each other, holds in cell (i, j) what columns i and j have in common; th
 gradients of the row's three weights. The gradient of the map is a convolution with the kernel turned around.
 """
 
+import math
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
-from mindspore.common.initializer import HeNormal, initializer
+from mindspore.common.initializer import Normal, initializer
 
 from src.models.layers import is_static, products_are_faster
 
@@ -59,7 +61,8 @@ class Depthwise(nn.Cell):
 
     def __init__(self, channels, bias=True):
         super().__init__()
-        self.weight = Parameter(initializer(HeNormal(mode="fan_out"), (channels, 1, 3, 3)), name="weight")
+        # He's initial values: a channel of the result sees 9 numbers of one channel.
+        self.weight = Parameter(initializer(Normal(math.sqrt(2 / 9)), (channels, 1, 3, 3)), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,)), name="bias") if bias else None
         self.standard = ops.Conv2D(channels, 3, pad_mode="pad", pad=1, group=channels)
         self.fast = _Depthwise(channels)

@@ -4,11 +4,21 @@ A layer norm over the channels of a map is made of products in that layout: tran
 than twice as long (8 x 128 x 88 x 88: forward 54 instead of 140 ms, gradients 97 instead of 250, on two cores).
 """
 
+import math
+
 from mindspore import Parameter, nn, ops
-from mindspore.common.initializer import initializer
+from mindspore.common.initializer import Normal, initializer
 
 from src.models.depthwise import Depthwise
-from src.models.layers import GELU, conv, is_static, outer, products_are_faster
+from src.models.layers import GELU, is_static, outer, products_are_faster
+
+
+def pointwise(in_channels, out_channels, bias=True, groups=1):
+    """1x1 convolution that no norm follows: its initial values keep the variance (1 / fan-in)."""
+    std = math.sqrt(groups / in_channels)
+    return nn.Conv2d(
+        in_channels, out_channels, 1, group=groups, has_bias=bias, weight_init=Normal(std), bias_init="zeros"
+    )
 
 
 def scale_rows(x, factors):
@@ -89,10 +99,10 @@ class ConvMLP(nn.Cell):
     def __init__(self, channels, ratio, approximate=False):
         super().__init__()
         width = channels * ratio
-        self.expand = conv(channels, width, 1, bias=True)
+        self.expand = pointwise(channels, width)
         self.depthwise = Depthwise(width)
         self.gelu = GELU(approximate)
-        self.project = conv(width, channels, 1, bias=True)
+        self.project = pointwise(width, channels)
 
     def construct(self, x):
         return self.project(self.gelu(self.depthwise(self.expand(x))))

@@ -11,12 +11,13 @@ Our reading: every formula below and all defaults, since the abstract gives none
 
 import mindspore as ms
 from mindspore import nn, ops
+from mindspore.common.initializer import Normal
 
 from src.models.backbones.attention import Attention
-from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP
+from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, pointwise
 from src.models.decoders.prototypes import Prototypes
 from src.models.depthwise import Depthwise
-from src.models.layers import ChannelDropout, ConvNormReLU, Dense, classifier, conv, resize_bilinear
+from src.models.layers import ChannelDropout, ConvNormReLU, Dense, classifier, resize_bilinear
 
 SOURCES = ("prototypes", "pixels")
 ASSIGNMENTS = ("hard", "soft", "teacher")
@@ -50,10 +51,10 @@ class CPTBlock(nn.Cell):
             self.prototypes = Prototypes(num_classes, channels, assignment, momentum, min_mass)
         self.query_norm = ChannelLayerNorm(channels)
         self.query_depthwise = Depthwise(channels)
-        self.query = conv(channels, channels, 1, bias=True)
-        self.kv = Dense(channels, 2 * channels)
+        self.query = pointwise(channels, channels)
+        self.kv = Dense(channels, 2 * channels, weight_init=Normal(channels**-0.5))
         self.attention = Attention()
-        self.proj = conv(channels, channels, 1, bias=True)
+        self.proj = pointwise(channels, channels)
         self.mlp_norm = ChannelLayerNorm(channels)
         self.mlp = ConvMLP(channels, mlp_ratio, gelu == "tanh")
         self.unstack = ops.Unstack(0)

@@ -16,9 +16,9 @@ import math
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import HeNormal
+from mindspore.common.initializer import HeNormal, Normal
 
-from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, scale_rows
+from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, pointwise, scale_rows
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
 from src.models.depthwise import Depthwise
@@ -45,7 +45,7 @@ class FeatureReconstruction(nn.Cell):
         gate_init = HeNormal(mode="fan_in", nonlinearity="relu")
         self.squeeze = Dense(half, half // 2, bias=False, weight_init=gate_init)
         self.excite = Dense(half // 2, half, bias=False, weight_init=gate_init)
-        self.out = conv(channels, channels, 1)
+        self.out = pointwise(channels, channels, bias=False)
         self.norm = ChannelLayerNorm(channels)
         self.half = half
 
@@ -81,9 +81,9 @@ class SemanticsAttention(nn.Cell):
         self.norm_pixels = ChannelLayerNorm(channels)
         self.norm_tokens = LayerNorm(channels)
         self.query_depthwise = Depthwise(channels)
-        self.query_pointwise = conv(channels, channels, 1, bias=True)
-        self.key_value = Dense(channels, 2 * channels, bias=False)
-        self.project = conv(channels, channels, 1, bias=True)
+        self.query_pointwise = pointwise(channels, channels)
+        self.key_value = Dense(channels, 2 * channels, bias=False, weight_init=Normal(channels**-0.5))
+        self.project = pointwise(channels, channels)
         self.norm_mlp = ChannelLayerNorm(channels)
         self.mlp = ConvMLP(channels, mlp_ratio, approximate)
         self.split = ops.Split(2, 2)
@@ -193,8 +193,10 @@ class ECENet(nn.Cell):
         self.ghost_upscale, self.feature_reconstruction = ghost_upscale, feature_reconstruction
         if feature_reconstruction:
             self.reconstructions = nn.CellList([FeatureReconstruction(width) for width in in_channels])
-        self.laterals = nn.CellList([conv(width, channels, 1) for width in in_channels])
-        self.first_mask = nn.SequentialCell(conv(channels, channels, 1, groups=heads), conv(channels, num_classes, 1))
+        self.laterals = nn.CellList([pointwise(width, channels, bias=False) for width in in_channels])
+        self.first_mask = nn.SequentialCell(
+            pointwise(channels, channels, bias=False, groups=heads), pointwise(channels, num_classes, bias=False)
+        )
         side = grid_side(num_classes, token_ratio)
         self.extractions = nn.CellList([ClassExtraction(channels, side) for _ in range(4)])
         self.attentions = nn.CellList(
