@@ -97,6 +97,21 @@ def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fai
     assert "features take the .ckpt" in fails("src.tools.feature_report", *arguments, tmp_path / "model.mindir")
     message = fails("src.tools.feature_report", *arguments, best, "--split", "tset")
     assert "no split 'tset' (there are train, val)" in message
+    message = fails("src.tools.feature_report", *arguments, best, "--features", "consistent")
+    assert "--features consistent: decoder fpn has none; csnet has" in message
+
+
+def test_benchmark_counts(small_config, tmp_path, monkeypatch, capfd, fails):
+    arguments = ["complexity", "--config", small_config, "--json", tmp_path / "new" / "c.json"]
+    assert run_inside(monkeypatch, "src.tools.benchmark", *arguments) == 0
+    counts = json.loads((tmp_path / "new" / "c.json").read_text())
+    assert counts["size"] == [64, 64]
+    for name in ("multiply_adds", "parameters"):
+        whole = counts["backbone"][name] + counts["decoder"][name]
+        assert counts["network"][name] == whole
+        assert counts["decoder"][name] == sum(v[name] for part, v in counts.items() if part.startswith("decoder."))
+    assert f"{counts['network']['parameters']:,}" in capfd.readouterr().out
+    assert "16x16 is too small" in fails("src.tools.benchmark", *arguments, "--size", "16", "16")
 
 
 @pytest.mark.parametrize("part", ["train-step", "loss", "eval", "data"])

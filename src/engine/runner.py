@@ -104,9 +104,13 @@ def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
     return _run_cell(_Evaluation(network), network, fixed_size)
 
 
-def features_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
-    """As `network_runner`, for the map before the decoder's classifier, fp32 [1, D, h', w']."""
-    return _run_cell(_Features(network), network, fixed_size)
+def features_runner(network: nn.Cell, fixed_size: bool = True, consistent: bool = False) -> Runner:
+    """As `network_runner`, for the map before the decoder's classifier, fp32 [1, D, h', w'].
+
+    Args:
+        consistent: instead of it the features on which C-S Net's consistency loss acts.
+    """
+    return _run_cell((_Consistent if consistent else _Features)(network), network, fixed_size)
 
 
 def explanation_runner(network: nn.Cell) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -159,6 +163,12 @@ class _Explanation(_OfNetwork):
     def construct(self, image):
         """image [B, 3, H, W] -> the decoder's ``EXPLAINS``."""
         return self.network.decoder.explain(self.network.backbone(image))
+
+
+class _Consistent(_OfNetwork):
+    def construct(self, image):
+        """image [B, 3, H, W] -> C-S features [B, D, h, w]."""
+        return self.network.decoder.embed_consistent(self.network.backbone(image))
 
 
 class _Features(_OfNetwork):

@@ -152,7 +152,10 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
     network = build_model(config.model, _num_classes(config))
     counts = by_part(multiply_adds(network, Tensor(np.zeros((1, 3, *size), np.float32))))
     parameters = parameters_by_part(network)
-    rows = {part: (counts.get(part, 0), parameters.get(part, 0)) for part in (*counts, *parameters)}
+    rows = {
+        part if "." in part else f"{part}.(own)": (counts.get(part, 0), parameters.get(part, 0))
+        for part in (*counts, *parameters)
+    }
     for whole in ("backbone", "decoder"):
         inside = [row for part, row in rows.items() if part.startswith(whole)]
         rows[whole] = tuple(sum(column) for column in zip(*inside, strict=True))

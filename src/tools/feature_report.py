@@ -3,7 +3,8 @@
     python -m src.tools.feature_report --config config/csnet_shapes.yaml \\
         --checkpoint runs/csnet_shapes/checkpoints/best.ckpt
 
-The features are the map before the decoder's classifier, of whole images. Prints and writes (feature_report.json) the
+The features are the map before the decoder's classifier (or with ``--features consistent`` C-S Net's C-S features), of
+whole images. Prints and writes (feature_report.json) the
 mean distance of pixels from the centre of their class (intra), of the centres from each other (inter) and the ratio of
 the two; ``src/engine/features.py`` defines them. Draws the similarities of the centres (similarities.png; distances
 with ``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
@@ -25,6 +26,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
     parser.add_argument("--split", metavar="NAME", help="default: data.val_split")
+    parser.add_argument(
+        "--features", choices=["classifier", "consistent"], default="classifier",
+        help="map before the classifier (default), or that of C-S Net on which the consistency loss acts",
+    )  # fmt: skip
     parser.add_argument("--distance", choices=["cosine", "euclidean"], default="cosine")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/features")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pixels that are drawn (default: 0)")
@@ -58,6 +63,10 @@ def main() -> None:
     """Measure, print, write, draw."""
     arguments = parse_arguments()
     config = load_config(arguments.config, arguments.set)
+    if arguments.checkpoint.suffix == ".mindir":
+        raise UserError(
+            f"{arguments.checkpoint}: exported, gives logits alone; features take the .ckpt it was made from"
+        )
     output = arguments.output or Path("runs") / Path(arguments.config).stem / "features"
 
     from src import device
@@ -72,9 +81,10 @@ def main() -> None:
     split = arguments.split or config.data.val_split
     fixed_size = metadata.split(split).size is not None
     network = open_model(config, arguments.checkpoint, fixed_size, metadata.classes).network
-    if not network:
-        raise UserError(f"{arguments.checkpoint}: an exported file gives logits alone; features take its .ckpt")
-    runner = features_runner(network, fixed_size)
+    consistent = arguments.features == "consistent"
+    if consistent and not hasattr(network.decoder, "embed_consistent"):
+        raise UserError(f"--features consistent: decoder {config.model.decoder.name} has none; csnet has")
+    runner = features_runner(network, fixed_size, consistent)
     samples = EvalPipeline(config.data.records, split, config.data)
     weights = str(arguments.checkpoint)
     report = measure_features(runner, samples, metadata.classes, arguments.distance, weights, seed=arguments.seed)

@@ -89,6 +89,10 @@ class CSNet(nn.Cell):
         consistent = self.consistent(original)
         return consistent, self.aggregation(original, consistent)
 
+    def embed_consistent(self, features):
+        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts."""
+        return self.consistent(self.reduction(features[3]))
+
     def embed(self, features):
         """Four maps -> the map before the classifier [B, D, H_3, W_3]."""
         return self.branches(features)[1]

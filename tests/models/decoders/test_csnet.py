@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.models.decoders.base import CLASSES, DecoderTester
+from tests.models.decoders.base import CLASSES, DecoderTester, features
 from tests.models.reference import conv, conv_norm_relu
 
 
@@ -11,6 +11,11 @@ class TestCSNet(DecoderTester):
 
     def expected_extras(self, maps):
         return [(2, CLASSES, *maps[2].shape[2:]), (2, 6, *maps[3].shape[2:])]
+
+    def test_consistent_features(self):
+        decoder, maps = self.build().set_train(False), features((64, 96))
+        consistent, _ = decoder.branches(maps)
+        np.testing.assert_allclose(decoder.embed_consistent(maps).asnumpy(), consistent.asnumpy(), atol=1e-6)
 
     def expected_logits(self, parameters, maps):
         p = parameters
