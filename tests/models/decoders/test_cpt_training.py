@@ -40,7 +40,7 @@ def training(accumulate, **options):
 def batch(index):
     generator = np.random.default_rng(index)
     label = np.kron([[1, 2], [3, 4]], np.ones((32, 32)))[None].repeat(2, 0).astype(np.int32)  # class 0 never appears
-    label[:, :9] = 255
+    label[:, -9:] = 255
     return generator.standard_normal((2, 3, 64, 64)).astype(np.float32), label
 
 
