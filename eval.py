@@ -34,23 +34,25 @@ def main() -> None:
     from src.data.pipeline import EvalPipeline
     from src.engine.evaluator import Pictures, evaluate
     from src.engine.runner import open_model
+    from src.parallel import rank, world_size
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
     metadata = ensure_records(config.data)
     split = config.data.val_split
     model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
-    samples = EvalPipeline(config.data.records, split, config.data)
+    samples = EvalPipeline(config.data.records, split, config.data, rank(), world_size())
     output.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(
         output, metadata.classes, metadata.colors, config.data.mean, config.data.std,
         arguments.save_predictions, arguments.sheet,
     )  # fmt: skip
     result = evaluate(model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
-    print(result.table())
-    result.write(output / "eval.json")
-    for path in [output / "eval.json", *pictures.finish()]:
-        print(f"wrote {path}")
+    if rank() == 0:
+        print(result.table())
+        result.write(output / "eval.json")
+        for path in [output / "eval.json", *pictures.finish()]:
+            print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main() -> None:
 
     import mindspore as ms
 
-    from src import device
+    from src import device, parallel
     from src.data.catalog import IGNORE
     from src.data.mindrecord import ensure_records
     from src.engine.run_folder import RunFolder
@@ -49,7 +49,11 @@ def main() -> None:
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
     check_writable(folder.path)
     checkpoint = folder.resume_from(arguments.resume, config)
+    if parallel.rank() > 0:
+        parallel.wait_for_all()  # the first worker makes the records
     metadata = ensure_records(config.data)
+    if parallel.rank() == 0:
+        parallel.wait_for_all()
 
     ms.set_seed(config.train.seed)
     network = build_model(config.model, len(metadata.classes))
@@ -73,11 +77,12 @@ def main() -> None:
     if trainer.progress.step >= config.train.iterations:
         print(f"{folder.path}: already trained to step {trainer.progress.step}; nothing to do")
         return
+    shared = f", shared by {trainer.workers} workers" if trainer.workers > 1 else ""
     millions = sum(parameter.size for parameter in network.trainable_params()) / 1e6
+    steps = f"{config.train.iterations} steps of {config.train.batch_size} images{shared}"
     print(
         f"{config.model.decoder.name} on {config.model.backbone.name}: {millions:.2f} M parameters, "
-        f"{len(metadata.classes)} classes, {config.train.iterations} steps of {config.train.batch_size} images, "
-        f"{target} in {config.device.mode} mode, into {folder.path}"
+        f"{len(metadata.classes)} classes, {steps}, {target} in {config.device.mode} mode, into {folder.path}"
     )
     sys.exit(trainer.run())
 

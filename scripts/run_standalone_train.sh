@@ -5,6 +5,6 @@ if [ $# -lt 1 ]; then
     echo "usage: bash scripts/run_standalone_train.sh CONFIG [train.py arguments]" >&2
     exit 2
 fi
-source "$(dirname "$0")/python.sh"
-set -x
-python train.py --config "$@"
+config=$1
+shift
+exec bash "$(dirname "$0")/run_distribute_train.sh" "$config" 1 "$@"

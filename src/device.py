@@ -7,11 +7,12 @@ from pathlib import Path
 
 import mindspore as ms
 
+from src import parallel
 from src.errors import UserError
 
 
 def setup(target: str = "auto", mode: str = "graph") -> str:
-    """Select the device and the execution mode; return the device that is used.
+    """Select the device and the execution mode, join the other workers if there are; return the device that is used.
 
     Args:
         target: ``auto`` takes the first of Ascend, GPU and CPU that this MindSpore and machine offer.
@@ -29,6 +30,7 @@ def setup(target: str = "auto", mode: str = "graph") -> str:
         )
     ms.set_device(chosen)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    parallel.start()
     return chosen
 
 

@@ -1,16 +1,47 @@
-"""Sums over the workers of a data-parallel run; with one worker they change nothing and cost nothing.
+"""Data-parallel workers: who this one is, and sums over all of them. With one worker they cost nothing.
 
 Each worker's loss is averaged over the workers, and so are its gradients. A loss that divides by a count which
 differs between workers (labelled pixels, present classes) therefore divides by `MeanOverWorkers` of the count: the
 average of the workers' losses is then the loss of the whole batch.
 """
 
-from mindspore import communication, nn, ops
+import os
+
+import numpy as np
+from mindspore import Tensor, communication, nn, ops
+
+DIGIT = 1 << 12  # counts are summed in digits of this base: exact in fp32 for up to 4,096 workers
+BUCKET = 8 << 20  # gradients summed at a time, in numbers
+
+
+def start() -> None:
+    """Join the other workers if ``msrun`` started this process; its scheduler process never returns from here."""
+    if "MS_ROLE" in os.environ and not communication.GlobalComm.INITED:
+        communication.init()
 
 
 def world_size() -> int:
     """Number of workers; 1 where no distributed run was started."""
     return communication.get_group_size() if communication.GlobalComm.INITED else 1
+
+
+def rank() -> int:
+    """Number of this worker, from 0."""
+    return communication.get_rank() if communication.GlobalComm.INITED else 0
+
+
+def wait_for_all() -> None:
+    """Return when every worker has come here."""
+    sum_counts(np.zeros(1, np.int64))
+
+
+def sum_counts(counts: np.ndarray) -> np.ndarray:
+    """Sum of non-negative integers below 2^60 over the workers, exact; int64 of any shape."""
+    if world_size() == 1:
+        return counts
+    digits = np.stack([counts // DIGIT**place % DIGIT for place in range(5)]).astype(np.float32)
+    sums = ops.AllReduce(ops.ReduceOp.SUM)(Tensor(digits)).asnumpy().astype(np.int64)
+    return sum(digit * DIGIT**place for place, digit in enumerate(sums))
 
 
 class SumOverWorkers(nn.Cell):
@@ -36,3 +67,48 @@ class MeanOverWorkers(nn.Cell):
     def construct(self, x):
         """x of any shape -> the same shape."""
         return self.sum(x) * self.share
+
+
+class MeanGradients(nn.Cell):
+    """Gradients -> their means over the workers.
+
+    They travel in buckets of up to 32 MB, last layers first, because those are known first; each bucket waits for
+    the one before, so that all workers send them in one order.
+
+    Args:
+        parameters: the weights, in the order of the gradients.
+    """
+
+    def __init__(self, parameters):
+        super().__init__()
+        self.workers = world_size()
+        self.sum = SumOverWorkers()
+        self.shapes = [tuple(parameter.shape) for parameter in parameters]
+        self.sizes = [parameter.size for parameter in parameters]
+        self.buckets = buckets(self.sizes)
+
+    def construct(self, gradients):
+        """Tuple of fp32 tensors -> the same; with one worker the very same."""
+        if self.workers == 1:
+            return gradients
+        means = [None] * len(self.sizes)
+        before = gradients[-1]
+        for bucket in self.buckets:
+            flat = ops.concat([gradients[i].reshape(-1) for i in bucket])
+            before = self.sum(ops.depend(flat, before)) * (1 / self.workers)
+            parts = ops.split(before, [self.sizes[i] for i in bucket])
+            for place in range(len(bucket)):
+                means[bucket[place]] = parts[place].reshape(self.shapes[bucket[place]])
+        return means
+
+
+def buckets(sizes: list[int], limit: int = BUCKET) -> list[list[int]]:
+    """Indices of ``sizes`` from the last to the first, in groups whose sizes sum to at most ``limit`` (or of one)."""
+    groups, total = [], limit + 1
+    for index in reversed(range(len(sizes))):
+        if total + sizes[index] > limit:
+            groups.append([])
+            total = 0
+        groups[-1].append(index)
+        total += sizes[index]
+    return groups

@@ -263,6 +263,9 @@ DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CPTConfig | CSN
 class ModelConfig(Section):
     """Backbone and decoder."""
 
+    # Statistics of batch norm in training: of a worker's share of the batch, or of the whole batch (sync). auto: the
+    # whole batch where there are several workers.
+    norm: Literal["auto", "batch", "sync"] = "auto"
     backbone: BackboneConfig
     decoder: DecoderConfig
 
@@ -390,6 +393,19 @@ class ScheduleConfig(Section):
 
 
 # ---------------------------------------------------------------------------------- training, evaluation
+class LossScaleConfig(Section):
+    """Dynamic loss scaling of fp16: halved at an overflow, doubled after ``window`` good updates in a row."""
+
+    initial: Annotated[float, Field(ge=1, le=2**24)] = 65536.0
+    window: Count = 1000
+
+
+class AverageConfig(Section):
+    """Exponential moving average of the weights."""
+
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.9998  # share of the old average at an update
+
+
 class TrainConfig(Section):
     """The training loop."""
 
@@ -400,7 +416,10 @@ class TrainConfig(Section):
     checkpoint_every: Count = 1000
     log_every: Count = 50
     seed: Natural = 0
-    amp: Literal["O0"] = "O0"  # fp32
+    amp: Literal["O0", "O2", "O3", "bf16"] = "O0"  # fp32, fp16, fp16 through batch norm too, bfloat16
+    loss_scale: LossScaleConfig = LossScaleConfig()  # of O2 and O3
+    sink_size: Natural = 0  # updates per call on Ascend and GPU, fed from the device's queue; 0 = hand over each batch
+    ema: AverageConfig | None = None  # moving average of the weights, which is then evaluated and kept as best
     clip_norm: Positive | None = None  # largest global norm of the gradient
     max_bad_steps: Natural = 0  # steps in a row with a non-finite loss or gradient that are skipped
 
@@ -408,6 +427,12 @@ class TrainConfig(Section):
     def _divisible(self) -> "TrainConfig":
         if self.batch_size % self.accumulate:
             raise ValueError(f"batch_size {self.batch_size} is not a multiple of accumulate {self.accumulate}")
+        if self.sink_size:
+            if self.accumulate > 1:
+                raise ValueError(f"sink_size {self.sink_size} and accumulate {self.accumulate} exclude each other")
+            for name in ("iterations", "eval_every", "checkpoint_every", "log_every"):
+                if getattr(self, name) % self.sink_size:
+                    raise ValueError(f"{name} {getattr(self, name)} is not a multiple of sink_size {self.sink_size}")
         return self
 
 

@@ -18,7 +18,8 @@ def trained(small_config, tmp_path_factory):
     """A run of six steps."""
     folder = tmp_path_factory.mktemp("job") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        assert run_inside(patch, "train.py", "--config", small_config, "--output", folder) == 0
+        arguments = ["--config", small_config, "--output", folder, "--set", "device.mode=pynative"]
+        assert run_inside(patch, "train.py", *arguments) == 0
     return folder
 
 
@@ -62,6 +63,7 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
 def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, monkeypatch):
     best = trained / "checkpoints" / "best.ckpt"
     options = ["eval.mode=slide", "eval.crop=[48,64]", "eval.stride=[16,64]", "eval.flip=true", "eval.scales=[1.0,1.5]"]
+    options.append("device.mode=pynative")
     arguments = ["--config", small_config, "--checkpoint", best, "--output", tmp_path, "--set", *options]
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
     protocol = json.loads((tmp_path / "eval.json").read_text())["protocol"]
@@ -160,7 +162,7 @@ def test_bad_configs(small_config, tmp_path, fails):
 def test_crop_larger_than_the_image_needs_pad(small_config, tmp_path, monkeypatch, fails):
     arguments = ["--config", small_config, "--output", tmp_path / "run", "--set", "data.crop=[96,96]"]
     transforms = "data.train_transforms=[{name: random_crop},{name: pad},{name: normalize}]"
-    options = [transforms, "train.iterations=1", "train.eval_every=0"]
+    options = [transforms, "train.iterations=1", "train.eval_every=0", "device.mode=pynative"]
     assert run_inside(monkeypatch, "train.py", *arguments, *options) == 0
 
 

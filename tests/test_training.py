@@ -1,6 +1,7 @@
 """train.py as a user meets it: the run's folder, resuming bit for bit, kills, Ctrl-C, divergence."""
 
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_finished_run_is_left_as_it_is(straight, small_config, monkeypatch, capf
     assert metrics(straight[0]) == before
 
 
-def test_ctrl_c_saves_and_the_same_command_continues(straight, small_config, tmp_path, monkeypatch):
+def test_ctrl_c_saves_what_was_trained(straight, small_config, tmp_path):
     folder = tmp_path / "interrupted"
     process = start("train.py", "--config", small_config, "--output", folder)
     read_until(process, "step 2/6")
@@ -84,13 +85,70 @@ def test_ctrl_c_saves_and_the_same_command_continues(straight, small_config, tmp
     assert "Traceback" not in output
     step = load_checkpoint(folder / "checkpoints" / "last.ckpt").meta["step"]
     assert f"interrupted at step {step}" in output
-    assert run_inside(monkeypatch, "train.py", "--config", small_config, "--output", folder) == 0
-    assert metrics(folder) == metrics(straight[0])
+    steps = [line for line in metrics(straight[0]) if line["step"] <= step]
+    assert [line for line in metrics(folder) if "split" not in line] == [one for one in steps if "split" not in one]
+
+
+def test_sigterm_saves_and_ends_well(small_config, tmp_path):
+    """As a cluster does before it takes a machine away."""
+    folder = tmp_path / "run"
+    process = start("train.py", "--config", small_config, "--output", folder, "--set", "device.mode=pynative")
+    read_until(process, "step 1/6")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    step = load_checkpoint(folder / "checkpoints" / "last.ckpt").meta["step"]
+    assert step < 6
+    assert f"interrupted at step {step} by SIGTERM" in output
+
+
+def test_damaged_last_checkpoint_is_replaced_by_the_one_before(straight, small_config, tmp_path, monkeypatch, capfd):
+    folder = tmp_path / "run"
+    shutil.copytree(straight[0], folder)
+    last, previous = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "previous.ckpt"
+    assert load_checkpoint(previous).meta["step"] == 4
+    before = previous.read_bytes()
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    arguments = ["--config", small_config, "--output", folder, "--set", "device.mode=pynative"]
+    assert run_inside(monkeypatch, "train.py", *arguments) == 0
+    output = capfd.readouterr().out
+    assert "do not match their checksum" in output
+    assert "continuing from the one before it" in output
+    assert "previous.ckpt" in output and "at step 4" in output
+    assert load_checkpoint(last).meta["step"] == 6
+    assert previous.read_bytes() == before  # the damaged file did not take its place
+    assert [line["step"] for line in metrics(folder) if "split" not in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_average_and_half_precision_resume(small_config, tmp_path, monkeypatch):
+    """Averages, loss scale and dropout go on where they were; the best checkpoint holds the averages."""
+
+    def arguments(name, iterations):
+        options = ["train.ema.decay=0.5", "train.amp=O2", "train.loss_scale.window=2", "train.eval_every=2"]
+        options += [f"train.iterations={iterations}", "device.mode=pynative", "schedule.name=constant"]
+        return ["--config", small_config, "--output", tmp_path / name, "--set", *options]
+
+    assert run_inside(monkeypatch, "train.py", *arguments("straight", 4)) == 0
+    assert run_inside(monkeypatch, "train.py", *arguments("broken", 2)) == 0
+    assert run_inside(monkeypatch, "train.py", *arguments("broken", 4)) == 0
+    assert metrics(tmp_path / "broken") == metrics(tmp_path / "straight")
+    assert_same_weights(tmp_path / "straight", tmp_path / "broken")
+    scales = [line["loss_scale"] for line in metrics(tmp_path / "straight") if "split" not in line]
+    assert scales == [65536, 65536, 131072, 131072]
+    last = load_checkpoint(tmp_path / "straight" / "checkpoints" / "last.ckpt").tensors
+    best = load_checkpoint(tmp_path / "straight" / "checkpoints" / "best.ckpt")
+    if best.meta["step"] == 4:
+        np.testing.assert_array_equal(
+            best.tensors["decoder.classifier.bias"], last["train.average.decoder.classifier.bias"]
+        )
+    assert (best.tensors["decoder.classifier.bias"] != last["decoder.classifier.bias"]).any()
 
 
 def test_accumulation_resumes_bit_for_bit(small_config, tmp_path, monkeypatch):
     def arguments(name):
-        options = ["train.accumulate=2", "train.eval_every=0", "train.iterations=4"]
+        options = ["train.accumulate=2", "train.eval_every=0", "train.iterations=4", "device.mode=pynative"]
         return ["--config", small_config, "--output", tmp_path / name, "--set", *options]
 
     assert run_inside(monkeypatch, "train.py", *arguments("straight")) == 0
@@ -124,7 +182,7 @@ def test_weights_alone_cannot_be_resumed(straight, small_config, tmp_path, monke
 
 def test_divergence_stops_and_names_step_and_parts(small_config, tmp_path, monkeypatch, capfd):
     options = ["optimizer.lr=1e30", "train.max_bad_steps=1", "train.eval_every=0", "train.checkpoint_every=1"]
-    arguments = ["--config", small_config, "--output", tmp_path / "run", "--set", *options]
+    arguments = ["--config", small_config, "--output", tmp_path / "run", "--set", *options, "device.mode=pynative"]
     assert run_inside(monkeypatch, "train.py", *arguments) == 2
     output = capfd.readouterr()
     assert "not finite" in output.out and "skipped" in output.out

@@ -80,7 +80,10 @@ class TrainPipeline:
                 "images; lower it"
             )
         if batch_size % world_size:
-            raise UserError(f"train.batch_size: {batch_size} cannot be divided among {world_size} workers")
+            raise UserError(
+                f"train.batch_size: {batch_size} images at a time (batch_size / accumulate) cannot be divided among "
+                f"{world_size} workers; make them a multiple of {world_size}"
+            )
         self.batch_size, self.seed = batch_size, seed
         self.local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.steps_per_epoch = self.count // batch_size
@@ -132,6 +135,8 @@ class EvalPipeline:
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
         """Yield (image fp32 [1, 3, h, w], label int32 [H, W], name)."""
+        if not self.indices:  # more workers than images
+            return
         samples = _EvalSamples(self.records, self.transforms, seed=0)
         threads = _threads(self.data.workers)
         columns = ["image", "label", "name"]

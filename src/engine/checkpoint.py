@@ -32,18 +32,23 @@ class Checkpoint:
     meta: dict[str, Any]  # empty for a file that another program wrote
 
 
-def save_checkpoint(path: Path, network: nn.Cell, meta: dict[str, Any], state: Iterable[Parameter] = ()) -> None:
+def save_checkpoint(
+    path: Path, network: nn.Cell, meta: dict[str, Any], state: Iterable[Parameter] = (), before: Path | None = None
+) -> None:
     """Write the network's parameters and, as ``train.<name>``, those of ``state``; see `write_checkpoint`."""
     tensors = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
     tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in state}
-    write_checkpoint(path, tensors, meta)
+    write_checkpoint(path, tensors, meta, before)
 
 
-def write_checkpoint(path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, tensors: dict[str, np.ndarray], meta: dict[str, Any], before: Path | None = None
+) -> None:
     """Write ``path`` in one step: a reader finds the old file or the new one, never a part.
 
     Args:
         meta: values that JSON can hold; a checksum of all tensors is added.
+        before: where the old file goes; None replaces it. Between the two renames there is none under ``path``.
 
     Raises:
         UserError: the file cannot be written (folder not writable, disk full); an older file stays as it is.
@@ -55,6 +60,8 @@ def write_checkpoint(path: Path, tensors: dict[str, np.ndarray], meta: dict[str,
         entries = [{"name": name, "data": Tensor(values)} for name, values in tensors.items()]
         ms.save_checkpoint(entries, str(beside), append_dict={META: json.dumps(meta)})
         _flush(beside)
+        if before and path.exists():
+            path.replace(before)
         beside.replace(path)
     except (OSError, RuntimeError) as error:
         beside.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from src.engine.inference import describe, predict
 from src.engine.runner import Runner
 from src.files import write_text
 from src.metrics import ConfusionMatrix, Scores
+from src.parallel import sum_counts
 from src.schema import EvalConfig
 from src.visualize import colorize, contact_sheet, write_image
 
@@ -101,7 +102,7 @@ def evaluate(
     pictures: Pictures | None = None,
     ignore_index: int = 255,
 ) -> Result:
-    """Score ``runner`` on ``samples`` at the labels' own size.
+    """Score ``runner`` on ``samples`` at the labels' own size; of several workers each scores its own samples.
 
     Args:
         samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name).
@@ -116,6 +117,7 @@ def evaluate(
         images += 1
         if pictures:
             pictures.add(name, image[0], label, prediction)
+    matrix.matrix, images = sum_counts(matrix.matrix), int(sum_counts(np.array([images]))[0])
     protocol = {
         "mode": describe(config),
         "crop": config.crop,

@@ -25,6 +25,7 @@ class RunFolder:
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.last = self.path / "checkpoints" / "last.ckpt"
+        self.previous = self.path / "checkpoints" / "previous.ckpt"  # the last.ckpt before
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.curves = self.path / "curves.png"
         self._metrics = None
@@ -41,7 +42,7 @@ class RunFolder:
         """
         if resume not in ("auto", "never"):
             return Path(resume)
-        if not self.last.is_file():
+        if not self.last.is_file() and not self.previous.is_file():
             return None
         if resume == "never":
             raise UserError(f"{self.path} already holds a run; choose another --output, or remove that folder")

@@ -3,27 +3,40 @@
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from src.engine.loss_scale import LossScale
+from src.engine.moving_average import MovingAverage
+from src.parallel import MeanGradients, MeanOverWorkers
+
 
 class NetworkWithLoss(nn.Cell):
-    """Network and criterion as one cell: (image, label) -> (total, parts)."""
+    """Network and criterion as one cell: (image, label, scale) -> (total * scale, total, parts).
 
-    def __init__(self, network: nn.Cell, criterion: nn.Cell):
+    Args:
+        dtype: type in which the network computes.
+    """
+
+    def __init__(self, network: nn.Cell, criterion: nn.Cell, dtype=ms.float32):
         super().__init__(auto_prefix=False)  # a prefix would change the parameters' names for good
         self.network = network
         self.criterion = criterion
+        self.dtype = dtype
         self.needs_label = getattr(network, "needs_label", False)
 
-    def construct(self, image, label):
-        """image [B, 3, H, W] fp32, label [B, H, W] int32 -> total, scalar; parts [P] fp32."""
+    def construct(self, image, label, scale):
+        """image [B, 3, H, W] fp32, label [B, H, W] int32, scale fp32 scalar -> two scalars and parts [P], all fp32."""
+        image = image.astype(self.dtype)
         outputs = self.network(image, label) if self.needs_label else self.network(image)
-        return self.criterion(outputs, label)
+        total, parts = self.criterion(outputs, label)
+        return total * scale, total, parts
 
 
 class TrainStep(nn.Cell):
     """``construct(image, label, update)`` does one step and returns one fp32 vector, see `RESULT`.
 
     A step whose loss or gradient is not finite leaves the weights and the optimizer's state as they were,
-    and with ``protect_state`` the network's own state (batch-norm statistics) too.
+    and with ``protect_state`` the network's own state (batch-norm statistics) too. Of several workers each gives its
+    part of the batch; losses and gradients are averaged over them, so that all do the same update and get the same
+    vector.
 
     Args:
         rates: learning rate of each iteration, fp32 [iterations].
@@ -31,18 +44,37 @@ class TrainStep(nn.Cell):
         accumulate: number of calls whose gradients are averaged into one update; the last of them is made
             with ``update=True``, the others with ``update=False``.
         protect_state: keep a copy of the network's state to return to after a step that is not finite.
+        dtype: type in which the network computes.
+        loss_scale: None for no scaling.
+        average: moving average of the weights, updated with them, or None.
     """
 
-    RESULT = ("loss", "grad_norm", "finite", "lr")  # followed by the parts of the criterion
+    # Followed by the parts of the criterion. stop: share of the workers that ask for the end.
+    RESULT = ("loss", "grad_norm", "finite", "lr", "loss_scale", "stop")
 
-    def __init__(self, network, criterion, optimizer, rates, clip_norm=None, accumulate=1, protect_state=False):
+    def __init__(
+        self,
+        network: nn.Cell,
+        criterion: nn.Cell,
+        optimizer: nn.Cell,
+        rates,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+        protect_state: bool = False,
+        dtype=ms.float32,
+        loss_scale: LossScale | None = None,
+        average: MovingAverage | None = None,
+    ):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         weights = optimizer.weights
-        self.gradient = ms.value_and_grad(NetworkWithLoss(network, criterion), None, weights, has_aux=True)
+        self.gradient = ms.value_and_grad(NetworkWithLoss(network, criterion, dtype), None, weights, has_aux=True)
+        self.mean_values, self.mean_gradients = MeanOverWorkers(), MeanGradients(weights)
         self.rates = Tensor(rates, ms.float32)
         self.clip_norm = clip_norm
         self.accumulate = accumulate
+        self.loss_scale, self.average = loss_scale, average
+        self.one = Tensor(1.0, ms.float32)
         self.iteration = Parameter(Tensor(0, ms.int32), name="iteration", requires_grad=False)
         self.sums = weights.clone(prefix="gradient_sum", init="zeros") if accumulate > 1 else ()
         trained = {id(weight) for weight in weights}
@@ -52,35 +84,63 @@ class TrainStep(nn.Cell):
 
     def state(self) -> list[Parameter]:
         """Everything besides the network's parameters that the next step depends on, between two updates."""
-        return [*self.optimizer.state(), self.iteration]
+        scale = self.loss_scale.state() if self.loss_scale else []
+        averages = list(self.average.averages) if self.average else []
+        return [*self.optimizer.state(), self.iteration, *scale, *averages]
 
     def keep_network_state(self) -> None:
         """Take the network's present state as the one to return to; call it when weights were loaded."""
         for kept, present in zip(self.kept_state, self.network_state, strict=True):
             kept.set_data(present.clone())
 
-    def construct(self, image, label, update):
-        """image [B, 3, H, W], label [B, H, W] int32, update: Python bool -> fp32 [len(RESULT) + P]."""
-        (total, parts), gradients = self.gradient(image, label)
+    def construct(self, image, label, update, stop=None):
+        """One step.
+
+        Args:
+            image: this worker's, fp32 [B, 3, H, W].
+            label: int32 [B, H, W].
+            update: Python bool, see ``accumulate``.
+            stop: fp32 scalar, 1 if this worker asks for the end; None for 0.
+
+        Returns:
+            fp32 [len(RESULT) + P], the same on all workers.
+        """
+        scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
+        (_, total, parts), gradients = self.gradient(image, label, scale)
+        if self.loss_scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        stop = ops.zeros_like(total) if stop is None else stop
+        values = self.mean_values(ops.concat((ops.stack((total, stop)), parts)))
         lr = self.rates[self.iteration]
         if self.accumulate > 1:
             gradients = self._add(gradients)
-        norm = _global_norm(gradients)
-        finite = ops.isfinite(total + norm)
         if update:
-            ops.assign_add(self.iteration, Tensor(1, ms.int32))
-            if self.clip_norm is not None:
-                scale = ops.minimum(Tensor(1.0, ms.float32), self.clip_norm / (norm + 1e-6))
-                gradients = [gradient * scale for gradient in gradients]
-            if finite:
-                self.optimizer(gradients, lr)
-                _copy(self.kept_state, self.network_state)
-            else:
-                _copy(self.network_state, self.kept_state)
-            if self.accumulate > 1:
-                for total_gradient in self.sums:
-                    ops.assign(total_gradient, ops.zeros_like(total_gradient))
-        return ops.concat((ops.stack((total, norm, finite.astype(ms.float32), lr)), parts))
+            gradients = self.mean_gradients(gradients)
+        norm = _global_norm(gradients)
+        finite = ops.isfinite(values[0] + norm)
+        if update:
+            self._update(gradients, norm, finite, lr)
+        head = ops.stack((values[0], norm, finite.astype(ms.float32), lr, scale, values[1]))
+        return ops.concat((head, values[2:]))
+
+    def _update(self, gradients, norm, finite, lr):
+        """Move the weights, or return to the state before."""
+        if self.clip_norm is not None:
+            scale = ops.minimum(self.one, self.clip_norm / (norm + 1e-6))
+            gradients = [gradient * scale for gradient in gradients]
+        if finite:
+            self.optimizer(gradients, lr)
+            if self.average is not None:
+                self.average(self.iteration.astype(ms.float32))
+            _copy(self.kept_state, self.network_state)
+        else:
+            _copy(self.network_state, self.kept_state)
+        if self.loss_scale is not None:
+            self.loss_scale(finite)
+        ops.assign_add(self.iteration, Tensor(1, ms.int32))
+        if self.accumulate > 1:
+            for total_gradient in self.sums:
+                ops.assign(total_gradient, ops.zeros_like(total_gradient))
 
     def _add(self, gradients):
         """Add this part's share to the sums and return them."""

@@ -1,23 +1,36 @@
-"""The training loop: steps, logs, evaluation, checkpoints, resuming, and a clean end on Ctrl-C."""
+"""The training loop: steps, logs, evaluation, checkpoints, resuming, and a clean end on Ctrl-C or SIGTERM.
+
+Of several workers each runs this loop on its share of every batch. All see the same numbers, so all take the same
+turns; the first alone writes.
+"""
 
 import signal
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from mindspore import Tensor
 from tqdm import tqdm
 
 from src import device
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.engine.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
+from src.engine.console import Console
 from src.engine.evaluator import evaluate
+from src.engine.feeding import check_sinking, sink
+from src.engine.interrupt import Interrupt
+from src.engine.loss_scale import SMALLEST, LossScale
+from src.engine.moving_average import MovingAverage
 from src.engine.optimizer import build_optimizer
+from src.engine.precision import needs_loss_scale, set_precision
 from src.engine.run_folder import RunFolder
 from src.engine.runner import network_runner
 from src.engine.schedule import learning_rates
 from src.engine.train_step import TrainStep
 from src.errors import UserError
+from src.parallel import rank, sum_counts, wait_for_all, world_size
 from src.schema import Config
 from src.visualize import draw_curves
 
@@ -31,6 +44,7 @@ class Progress:
     step: int = 0  # updates done
     best: float | None = None  # highest mIoU so far
     bad_steps: int = 0  # steps in a row whose loss or gradient was not finite
+    overflows: int = 0  # updates skipped so far because fp16 overflowed
 
 
 class Trainer:
@@ -38,15 +52,19 @@ class Trainer:
 
     def __init__(self, config: Config, network, criterion, metadata, folder: RunFolder):
         train = config.train
+        check_sinking(train.sink_size)
         self.config, self.network, self.criterion = config, network, criterion
         self.metadata, self.folder = metadata, folder
         self.micro_batch = train.batch_size // train.accumulate
-        self.data = TrainPipeline(
-            config.data.records, config.data.train_split, config.data, self.micro_batch, train.seed
-        )
+        self.workers, self.chief = world_size(), rank() == 0
+        data, share = config.data, (rank(), self.workers)
+        self.data = TrainPipeline(data.records, data.train_split, data, self.micro_batch, train.seed, *share)
         weights = list(network.trainable_params())
         rates = learning_rates(config.schedule, config.optimizer.lr, train.iterations)
         self.optimizer = build_optimizer(config.optimizer, weights)
+        dtype = set_precision(network, train.amp)
+        loss_scale = LossScale(**train.loss_scale.model_dump()) if needs_loss_scale(train.amp) else None
+        self.average = MovingAverage(network, train.ema.decay) if train.ema else None
         self.step_cell = TrainStep(
             network,
             criterion,
@@ -54,14 +72,28 @@ class Trainer:
             rates,
             train.clip_norm,
             train.accumulate,
-            train.max_bad_steps > 0,
+            train.max_bad_steps > 0 or loss_scale is not None,
+            dtype,
+            loss_scale,
+            self.average,
         )
         self.progress = Progress()
+        self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
 
     def resume(self, path: Path) -> None:
-        """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score."""
-        checkpoint = load_checkpoint(path)
+        """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.
+
+        If the run's own is damaged or missing, the one before it is taken.
+        """
+        try:
+            checkpoint = load_checkpoint(path)
+        except UserError as error:
+            if path != self.folder.last or not self.folder.previous.is_file():
+                raise
+            print(f"{error}\ncontinuing from the one before it, {self.folder.previous}")
+            checkpoint = load_checkpoint(self.folder.previous)
+            self.last_is_good = False
         if "progress" not in checkpoint.meta:
             raise UserError(f"{path}: holds weights only and cannot be resumed; use a run's checkpoints/last.ckpt")
         load_network(self.network, checkpoint)
@@ -71,34 +103,59 @@ class Trainer:
     def run(self) -> int:
         """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
         train, progress = self.config.train, self.progress
-        self.folder.open(self.config, progress.step)
+        if self.chief:
+            self.folder.open(self.config, progress.step)
         self.network.set_train(True)
         self.step_cell.keep_network_state()
         batches = self.data.batches(progress.step * train.accumulate)
-        with _CtrlC() as ctrl_c, _Console(progress.step, train.iterations) as console:
-            while progress.step < train.iterations and not ctrl_c.pressed:
-                result, seconds = self._update(batches)
+        sunk = sink(self.step_cell, batches, train.sink_size) if train.sink_size else None
+        stopped = False
+        with Interrupt() as interrupt, Console(progress.step, train.iterations) as console:
+            while progress.step < train.iterations and not stopped:
+                result, seconds = self._update(batches, interrupt, sunk)
+                stopped = result["stop"] > 0  # known to all workers: none waits for one that has left
                 self._check(result)
                 step = progress.step
                 last = step == train.iterations
-                console.advance(seconds, train.batch_size)
+                console.advance(seconds, train.batch_size, train.sink_size or 1)
                 if step % train.log_every == 0 or last:
                     self._log(result, console)
                 score_now = train.eval_every and (step % train.eval_every == 0 or last)
                 if score_now:
                     self._evaluate(console)
-                if score_now or last or step % train.checkpoint_every == 0:
+                if score_now or last or stopped or step % train.checkpoint_every == 0:
                     self._save_last()
-        if ctrl_c.pressed:
-            self._save_last()
-            print(f"interrupted at step {progress.step}; saved {self.folder.last}; the same command continues")
-        draw_curves(self.folder.curves, self.folder.read_metrics())
-        self.folder.close()
-        return INTERRUPTED if ctrl_c.pressed else 0
+        return self._finish(stopped, interrupt)
 
-    def _update(self, batches) -> tuple[dict[str, float], float]:
-        """One update from ``accumulate`` batches; return its numbers and the seconds it took."""
+    def _finish(self, stopped: bool, interrupt: Interrupt) -> int:
+        """Close the files and say how it ended; return the exit status."""
+        if self.chief:
+            draw_curves(self.folder.curves, self.folder.read_metrics())
+            self.folder.close()
+            if stopped:
+                by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}.get(interrupt.signal, "another worker")
+                place = f"interrupted at step {self.progress.step} by {by}"
+                print(f"{place}; saved {self.folder.last}; the same command continues")
+        wait_for_all()  # whoever ends first must not be taken for dead while the first still writes
+        return INTERRUPTED if stopped and self.chief and interrupt.signal == signal.SIGINT else 0
+
+    def _update(self, batches, interrupt: Interrupt, sunk: Callable | None) -> tuple[dict[str, float], float]:
+        """One update, or with sinking ``sink_size`` of them; return the numbers of the last and the seconds it took."""
         start = time.perf_counter()
+        vectors = [sunk().asnumpy()] if sunk else self._feed(batches, interrupt)
+        device.keep_signal_handlers()
+        self.progress.step += self.config.train.sink_size or 1
+        names = (*TrainStep.RESULT, *self.criterion.part_names)
+        result = dict(zip(names, vectors[-1].tolist(), strict=True))
+        for name in ("loss", *self.criterion.part_names):
+            index = names.index(name)
+            result[name] = sum(float(vector[index]) for vector in vectors) / len(vectors)
+        if sunk or self.workers == 1:
+            result["stop"] = float(sum_counts(np.array([interrupt.signal is not None], np.int64))[0])
+        return result, time.perf_counter() - start
+
+    def _feed(self, batches, interrupt: Interrupt) -> list[np.ndarray]:
+        """One update from ``accumulate`` batches; return their results."""
         parts = self.config.train.accumulate
         vectors = []
         for part in range(parts):
@@ -108,21 +165,19 @@ class Trainer:
                 if self.progress.step:
                     self._save_last()  # damaged data loses nothing that has been trained
                 raise
-            vectors.append(self.step_cell(image, label, part == parts - 1).asnumpy())
+            wish = (Tensor(np.float32(interrupt.signal is not None)),) if self.workers > 1 else ()
+            vectors.append(self.step_cell(image, label, part == parts - 1, *wish).asnumpy())
             device.keep_signal_handlers()
-        self.progress.step += 1
-        names = (*TrainStep.RESULT, *self.criterion.part_names)
-        result = dict(zip(names, vectors[-1].tolist(), strict=True))
-        for name in ("loss", *self.criterion.part_names):
-            index = names.index(name)
-            result[name] = sum(float(vector[index]) for vector in vectors) / parts
-        return result, time.perf_counter() - start
+        return vectors
 
     def _check(self, result: dict[str, float]) -> None:
         """Stop when too many steps in a row were not finite (such a step has changed nothing)."""
         progress = self.progress
         if result["finite"]:
             progress.bad_steps = 0
+            return
+        if self.step_cell.loss_scale is not None and result["loss_scale"] > SMALLEST:
+            progress.overflows += 1
             return
         progress.bad_steps += 1
         values = ", ".join(f"{name} = {result[name]:.4g}" for name in ("loss", *self.criterion.part_names))
@@ -135,7 +190,7 @@ class Trainer:
             )
         tqdm.write(f"{words}: skipped")
 
-    def _log(self, result: dict[str, float], console: "_Console") -> None:
+    def _log(self, result: dict[str, float], console: Console) -> None:
         step = self.progress.step
         speed = console.images_per_second()
         line = {
@@ -146,21 +201,31 @@ class Trainer:
             "lr": result["lr"],
             "grad_norm": result["grad_norm"],
             "images_per_second": round(speed, 2),
-            "loss_scale": 1.0,
+            "loss_scale": result["loss_scale"],
+            "overflows": self.progress.overflows,
         }
-        self.folder.log(line)
+        if self.chief:
+            self.folder.log(line)
         parts = "".join(f"  {name} {result[name]:.4f}" for name in self.criterion.part_names)
         console.show(f"loss {result['loss']:.4f}{parts}  lr {result['lr']:.2e}  {speed:.1f} images/s")
 
-    def _evaluate(self, console: "_Console") -> None:
-        """Score the validation split; keep the best weights."""
+    def _evaluate(self, console: Console) -> None:
+        """Score the validation split with the averaged weights, if they are kept, and keep the best."""
+        if self.average:
+            self.average.exchange()
+        self._score(console)
+        if self.average:
+            self.average.exchange()
+
+    def _score(self, console: Console) -> None:
         data, progress = self.config.data, self.progress
-        samples = EvalPipeline(data.records, data.val_split, data)
+        samples = EvalPipeline(data.records, data.val_split, data, rank(), self.workers)
         weights = f"step {progress.step}"
         result = evaluate(self.evaluation, samples, self.metadata.classes, self.config.eval, weights)
         self.network.set_train(True)
         summary = result.scores.summary()
-        self.folder.log({"step": progress.step, "split": data.val_split, **summary})
+        if self.chief:
+            self.folder.log({"step": progress.step, "split": data.val_split, **summary})
         score = summary["mIoU"]
         better = score is not None and (progress.best is None or score > progress.best)
         console.line(
@@ -173,76 +238,17 @@ class Trainer:
             console.line(state)
         if better:
             progress.best = score
-            save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
-        draw_curves(self.folder.curves, self.folder.read_metrics())
+        if self.chief:
+            if better:
+                save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
+            draw_curves(self.folder.curves, self.folder.read_metrics())
 
     def _save_last(self) -> None:
-        meta = {**self._meta(), "progress": asdict(self.progress)}
-        save_checkpoint(self.folder.last, self.network, meta, self.step_cell.state())
+        if self.chief:
+            meta = {**self._meta(), "progress": asdict(self.progress)}
+            before = self.folder.previous if self.last_is_good else None
+            save_checkpoint(self.folder.last, self.network, meta, self.step_cell.state(), before)
+        self.last_is_good = True
 
     def _meta(self) -> dict:
         return {"step": self.progress.step, "classes": self.metadata.classes, "colors": self.metadata.colors}
-
-
-class _CtrlC:
-    """Turns the first Ctrl-C into a flag, so that the step in hand is finished; a second one stops at once."""
-
-    def __enter__(self) -> "_CtrlC":
-        self.pressed = False
-        self.before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def _press(self, *_) -> None:
-        self.pressed = True
-        signal.signal(signal.SIGINT, self.before)
-        tqdm.write("Ctrl-C: finishing this step, then saving (again to stop without saving)")
-
-    def __exit__(self, *_) -> None:
-        signal.signal(signal.SIGINT, self.before)
-
-
-class _Console:
-    """A progress bar on a terminal, plain lines elsewhere; measures the speed of the steps alone."""
-
-    def __init__(self, step: int, iterations: int):
-        self.bar = tqdm(total=iterations, initial=step, desc="train", unit="step", disable=None)
-        self.step, self.iterations = step, iterations
-        self.seconds, self.images, self.first = 0.0, 0, True
-
-    def __enter__(self) -> "_Console":
-        self.line("compiling the training step; this takes a while")
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
-
-    def advance(self, seconds: float, images: int) -> None:
-        """Count a step. The first one, which compiles, is left out of the speed."""
-        self.step += 1
-        self.bar.update()
-        if self.first:
-            self.first = False
-            device.pin_threads()
-            self.line(f"compiled and first step done in {seconds:.1f} s")
-        else:
-            self.seconds += seconds
-            self.images += images
-
-    def images_per_second(self) -> float:
-        """Speed since the last call."""
-        speed = self.images / self.seconds if self.seconds else 0.0
-        self.seconds, self.images = 0.0, 0
-        return speed
-
-    def show(self, text: str) -> None:
-        """Show the state of the training."""
-        if self.bar.disable:
-            print(f"step {self.step}/{self.iterations}  {text}", flush=True)
-        else:
-            self.bar.set_postfix_str(text)
-
-    @staticmethod
-    def line(text: str) -> None:
-        """Print a line that stays, above the bar if there is one."""
-        tqdm.write(text)
-        sys.stdout.flush()

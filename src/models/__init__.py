@@ -3,6 +3,8 @@
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
+from src.models.sync_norm import synchronise
+from src.parallel import world_size
 from src.schema import ModelConfig
 
 
@@ -15,4 +17,7 @@ def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
     backbone = build_backbone(**model_config.backbone.model_dump(exclude={"weights"}))
     options = model_config.decoder.model_dump(exclude={"weights"})
     decoder = build_decoder(options.pop("name"), backbone.out_channels, num_classes, **options)
-    return Segmentor(backbone, decoder)
+    network = Segmentor(backbone, decoder)
+    if model_config.norm == "sync" or (model_config.norm == "auto" and world_size() > 1):
+        synchronise(network)
+    return network

@@ -69,8 +69,9 @@ class Depthwise(nn.Cell):
         self.add_bias = ops.BiasAdd()
 
     def construct(self, x):
+        weight = self.weight.astype(x.dtype)
         if is_static(x) and x.shape[2] > 1 and products_are_faster():
-            y = self.fast(x, self.weight)
+            y = self.fast(x, weight)
         else:
-            y = self.standard(x, self.weight)
-        return y if self.bias is None else self.add_bias(y, self.bias)
+            y = self.standard(x, weight)
+        return y if self.bias is None else self.add_bias(y, self.bias.astype(x.dtype))

@@ -13,6 +13,8 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, Normal, TruncatedNormal, initializer
 from mindspore.ops import functional as F
 
+from src.parallel import rank
+
 MIN_SIZE = 32  # smallest height and width of an image: the deepest stride of a pyramid
 
 
@@ -30,9 +32,46 @@ def check_size(image):
 
 
 # ----------------------------------------------------------------------------------- convolution and norm
+class Conv2d(nn.Conv2d):
+    """``nn.Conv2d`` in the type of its input: in mixed precision the weights are fp32, the products fp16."""
+
+    def construct(self, x):
+        y = self.conv2d(x, self.weight.astype(x.dtype))
+        return self.bias_add(y, self.bias.astype(x.dtype)) if self.has_bias else y
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` that computes in fp32 and answers in the type of its input.
+
+    Attributes:
+        half: give the kernel an fp16 input as it is (level O3); its statistics are fp32 all the same.
+    """
+
+    half = False
+
+    def construct(self, x):
+        """[B, C, H, W] -> [B, C, H, W]."""
+        return self.normalise_alone(x)
+
+    def normalise_alone(self, x):
+        """As ``construct``; with the statistics of this worker's pixels or the running ones."""
+        y = x if self.half else x.astype(ms.float32)
+        if self.training and self.use_batch_statistics is None:
+            y = self.bn_train(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+        else:
+            y = self.bn_infer(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+        return y.astype(x.dtype)
+
+
+def softmax(x):
+    """Softmax over the last axis, on a 2-D view, in fp32; any shape, in the type of ``x``."""
+    rows = x.astype(ms.float32).reshape(-1, ops.shape(x)[-1])
+    return ops.Softmax(-1)(rows).reshape(ops.shape(x)).astype(x.dtype)
+
+
 def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1, bias=False):
     """Convolution with PyTorch's padding: the output has ceil(size / stride) rows and columns (odd kernels)."""
-    return nn.Conv2d(
+    return Conv2d(
         in_channels,
         out_channels,
         kernel_size,
@@ -49,12 +88,12 @@ def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1,
 
 def classifier(in_channels, num_classes):
     """1x1 convolution to logits, with small weights so that training starts near equal probabilities."""
-    return nn.Conv2d(in_channels, num_classes, 1, has_bias=True, weight_init=Normal(sigma=0.01), bias_init="zeros")
+    return Conv2d(in_channels, num_classes, 1, has_bias=True, weight_init=Normal(sigma=0.01), bias_init="zeros")
 
 
 def norm(channels):
     """Batch norm over [B, C, H, W]; MindSpore's momentum is the share of the old running value."""
-    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
+    return BatchNorm(channels, eps=1e-5, momentum=0.9)
 
 
 class ConvNormReLU(nn.Cell):
@@ -170,10 +209,10 @@ class AddBias(nn.Cell):
         self.add = ops.BiasAdd()
 
     def construct(self, x, bias):
-        return self.add(x, bias)
+        return self.add(x, bias.astype(x.dtype))
 
     def bprop(self, x, bias, out, dout):
-        return dout, _sum_rows(dout)
+        return dout, _sum_rows(dout).astype(bias.dtype)
 
 
 class Dense(nn.Cell):
@@ -194,7 +233,7 @@ class Dense(nn.Cell):
         self.add_bias = AddBias()
 
     def construct(self, x):
-        y = self.product(x.reshape(-1, self.in_channels), self.weight)
+        y = self.product(x.reshape(-1, self.in_channels), self.weight.astype(x.dtype))
         if self.bias is not None:
             y = self.add_bias(y, self.bias)
         return y.reshape(ops.shape(x)[:-1] + (self.out_channels,))
@@ -243,7 +282,7 @@ class _LayerNorm(nn.Cell):
 
 
 class LayerNorm(nn.Cell):
-    """Layer norm over the last axis: [..., C] -> [..., C].
+    """Layer norm over the last axis, in fp32: [..., C] -> [..., C] in the type of its input.
 
     1600 x 512: forward 1.8 instead of 3.0, gradients 3.5 instead of 16.
     """
@@ -257,9 +296,11 @@ class LayerNorm(nn.Cell):
         self.fast = _LayerNorm(eps)
 
     def construct(self, x):
+        rows = x.astype(ms.float32)
         if not products_are_faster():
-            return self.standard(x, self.gamma, self.beta)[0]
-        return self.fast(x.reshape(-1, self.channels), self.gamma, self.beta).reshape(ops.shape(x))
+            return self.standard(rows, self.gamma, self.beta)[0].astype(x.dtype)
+        rows = self.fast(rows.reshape(-1, self.channels), self.gamma, self.beta)
+        return rows.reshape(ops.shape(x)).astype(x.dtype)
 
 
 # Φ(x) = sigmoid(x P(x²)) with the polynomial P fitted to logit(Φ(x)) / x on [0, 5.5]: Φ is then wrong by less
@@ -325,15 +366,15 @@ class GELU(nn.Cell):
 
     def construct(self, x):
         if products_are_faster():
-            return self.fast(x)
+            return self.fast(x.astype(ms.float32)).astype(x.dtype)  # the polynomial needs more than fp16
         return ops.gelu(x, self.form)
 
 
 # -------------------------------------------------------------------------------------------------- dropout
 @ms.constexpr
-def _indices(count):
-    """0 .. count - 1, already spread over the 32 bits (multiplied by the golden ratio of 2^32)."""
-    return Tensor((np.arange(count, dtype=np.int64) * 0x9E3779B1).astype(np.int32))
+def _indices(first, count):
+    """first .. first + count - 1, already spread over the 32 bits (multiplied by the golden ratio of 2^32)."""
+    return Tensor((np.arange(first, first + count, dtype=np.int64) * 0x9E3779B1).astype(np.int32))
 
 
 def _mix(bits):
@@ -351,20 +392,22 @@ class HashedDropout(nn.Cell):
     ``nn.Dropout``'s random state can be neither fixed nor saved, so the factors are a hash of (seed, step,
     index). Seed and step are a parameter of the layer: they are saved and restored with the weights, and a
     resumed run draws the factors that the unbroken run would have drawn. The layer counts its own training
-    calls. The seed comes from NumPy's generator, which ``mindspore.set_seed`` sets.
+    calls. The seed comes from NumPy's generator, which ``mindspore.set_seed`` sets. Of several workers each draws
+    what one worker with the whole batch would draw for its samples.
     """
 
     def __init__(self):
         super().__init__()
         self.state = Parameter(Tensor([np.random.randint(2**31 - 1), 0], ms.int32), name="state", requires_grad=False)
         self.one_step = Tensor([0, 1], ms.int32)
+        self.rank = rank()
 
-    def uniform(self, count):
-        """The next ``count`` numbers in [0, 1): fp32 [count]."""
+    def uniform(self, batch, each):
+        """The next numbers in [0, 1), ``each`` for every sample of the batch: fp32 [batch, each]."""
         seed_and_step = ops.assign_add(self.state, self.one_step)
         key = _mix(seed_and_step[0] + _mix(seed_and_step[1]))
-        bits = _mix(ops.bitwise_xor(_indices(count), key))
-        return ops.bitwise_and(bits, 0x7FFFFF).astype(ms.float32) * (1 / 2**23)
+        bits = _mix(ops.bitwise_xor(_indices(self.rank * batch * each, batch * each), key))
+        return (ops.bitwise_and(bits, 0x7FFFFF).astype(ms.float32) * (1 / 2**23)).reshape(batch, each)
 
 
 def check_rate(rate):
@@ -389,6 +432,6 @@ class ChannelDropout(HashedDropout):
         if not self.training or self.rate == 0:
             return maps
         batch, channels = maps[0].shape[:2]
-        mask = (self.uniform(batch * channels) >= self.rate).astype(maps[0].dtype) * (1 / (1 - self.rate))
+        mask = (self.uniform(batch, channels) >= self.rate).astype(maps[0].dtype) * (1 / (1 - self.rate))
         mask = mask.reshape(batch, channels, 1, 1)
         return [x * mask for x in maps]

@@ -76,7 +76,7 @@ def test_workers_share_the_global_batch(make):
 def test_batch_that_does_not_fit(make):
     with pytest.raises(UserError, match="train.batch_size: a batch of 10 is larger than the split 'train' with its 9"):
         make(10)
-    with pytest.raises(UserError, match="3 cannot be divided among 2 workers"):
+    with pytest.raises(UserError, match="batch_size: 3 images at a time .* cannot be divided among 2 workers"):
         make(3, world_size=2)
 
 

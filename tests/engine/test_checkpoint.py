@@ -111,3 +111,12 @@ def test_another_model_is_refused_and_nothing_is_loaded(saved):
         load_network(other, load_checkpoint(path))
     for name, value in arrays(other).items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_the_file_before_is_kept_where_asked(saved):
+    network, path = saved
+    before = path.with_name("previous.ckpt")
+    for step in (8, 9):
+        save_checkpoint(path, network, {"step": step}, state(), before)
+    assert (load_checkpoint(path).meta["step"], load_checkpoint(before).meta["step"]) == (9, 8)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["last.ckpt", "previous.ckpt"]

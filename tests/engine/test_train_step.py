@@ -38,12 +38,12 @@ def batch():
     return image, random.integers(0, 3, (8, 12, 12)).astype(np.int32)
 
 
-def build(**options):
+def build(average=lambda network: None, **options):
     ms.set_seed(1)
     np.random.seed(1)
     network = Network().set_train()
     optimizer = build_optimizer(SGDConfig(name="sgd", lr=0.1), list(network.trainable_params()))
-    return network, TrainStep(network, Criterion(), optimizer, RATES, **options)
+    return network, TrainStep(network, Criterion(), optimizer, RATES, average=average(network), **options)
 
 
 def values(cell):
@@ -56,8 +56,8 @@ def test_result_holds_loss_norm_rate_and_parts(mode, batch):
     first = step(*map(Tensor, batch), True).asnumpy()
     after_first = values(network)
     second = step(*map(Tensor, batch), True).asnumpy()
-    loss, norm, finite, rate, square, double = first
-    assert finite == 1
+    loss, norm, finite, rate, scale, stop, square, double = first
+    assert (finite, scale, stop) == (1, 1, 0)
     assert loss == square == double / 2
     assert rate == np.float32(RATES[0])
     assert second[3] == np.float32(RATES[1])

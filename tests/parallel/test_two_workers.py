@@ -24,6 +24,23 @@ def test_losses(found, name):
     np.testing.assert_allclose(halves, gradient, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", worker.METHODS)
+def test_training(found, name):
+    """Synchronised batch norm, dropout, losses, gradients, clipping, update: as one worker with the whole batch."""
+    losses, weights = worker.train(name, 0, worker.BATCH)
+    for one in found:
+        np.testing.assert_allclose(one[f"{name}/training"], losses, rtol=1e-5)
+        for key, value in weights.items():
+            np.testing.assert_allclose(one[f"{name}/weights/{key}"], value, atol=1e-4, err_msg=key)
+    np.testing.assert_array_equal(found[0][f"{name}/training"], found[1][f"{name}/training"])
+
+
+def test_counts_are_summed_exactly(found):
+    for one in found:
+        assert one["counts"].dtype == np.int64
+        np.testing.assert_array_equal(one["counts"], 2 * worker.COUNTS + 1)
+
+
 def test_prototype_memory(found):
     memory, updates = worker.remember(0, worker.BATCH)
     assert updates.tolist() == [0, 3, 2, 3]

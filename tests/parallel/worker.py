@@ -11,14 +11,32 @@ import src  # noqa: F401  (sets the environment before mindspore is imported)
 
 import mindspore as ms  # isort: skip
 import numpy as np
-from mindspore import Tensor, communication, nn
+from mindspore import Tensor, nn
 
+from src import parallel
+from src.engine.optimizer import build_optimizer
+from src.engine.train_step import TrainStep
+from src.losses import build_criterion
 from src.losses.consistency import Consistency
 from src.losses.cross_entropy import CrossEntropy
 from src.losses.mask import MaskLoss
+from src.models.decoders import build_decoder
 from src.models.decoders.prototypes import Prototypes
+from src.models.segmentor import Segmentor
+from src.models.sync_norm import synchronise
+from src.schema import SGDConfig
+from tests.losses.test_criterion import config
+from tests.models.decoders import base
 
 BATCH, CLASSES, CHANNELS, STEPS = 4, 4, 6, 3
+UPDATES = 20
+METHODS = {
+    "fpn": {"channels": 8},
+    "ecenet": {"channels": 8, "heads": 2},
+    "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 1, "assignment": "soft"},
+    "csnet": {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7},
+}
+COUNTS = np.array([[1, 2**24 + 1], [2**40 + 3, 0]])
 
 
 class Total(nn.Cell):
@@ -89,13 +107,40 @@ def remember(first, last):
     return prototypes.memory.prototypes.asnumpy(), prototypes.memory.updates.asnumpy()
 
 
+def train(name, first, last):
+    """Loss of every update and the weights after the last, from the images ``first`` to ``last`` of each batch.
+
+    Dropout is on; FPN is compiled, the others run in PyNative, which takes less time.
+    """
+    ms.set_context(mode=ms.GRAPH_MODE if name == "fpn" else ms.PYNATIVE_MODE)
+    ms.set_seed(1)
+    network = Segmentor(base.TinyBackbone(), build_decoder(name, base.CHANNELS, CLASSES, **METHODS[name])).set_train()
+    if parallel.world_size() > 1:
+        synchronise(network)
+    optimizer = build_optimizer(SGDConfig(name="sgd", lr=0.01), list(network.trainable_params()))
+    criterion = build_criterion(config(name), CLASSES, 255)
+    step = TrainStep(network, criterion, optimizer, np.full(UPDATES, 0.01), clip_norm=1.0)
+    generator = np.random.default_rng(0)
+    losses = []
+    for _ in range(UPDATES):
+        image = generator.standard_normal((BATCH, 3, 64, 64)).astype(np.float32)
+        label = np.kron(generator.integers(0, CLASSES, (BATCH, 4, 4)), np.ones((1, 16, 16))).astype(np.int32)
+        label[0, :40] = 255  # the first worker has fewer labelled pixels
+        losses.append(step(Tensor(image[first:last]), Tensor(label[first:last]), True).asnumpy()[0])
+    ms.set_context(mode=ms.GRAPH_MODE)
+    return np.array(losses), {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+
+
 def main(folder: Path) -> None:
     """Compute everything on this worker's share."""
     ms.set_context(mode=ms.GRAPH_MODE)
     ms.set_device("CPU")
-    communication.init()
-    rank, share = communication.get_rank(), BATCH // communication.get_group_size()
-    found = {}
+    parallel.start()
+    rank, share = parallel.rank(), BATCH // parallel.world_size()
+    found = {"counts": parallel.sum_counts(COUNTS + rank)}
+    for name in METHODS:
+        found[f"{name}/training"], weights = train(name, rank * share, (rank + 1) * share)
+        found |= {f"{name}/weights/{key}": value for key, value in weights.items()}
     for name in losses():
         found[f"{name}/parts"], found[f"{name}/gradient"] = evaluate(name, rank * share, (rank + 1) * share)
     found["memory"], found["updates"] = remember(rank * share, (rank + 1) * share)

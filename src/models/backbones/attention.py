@@ -8,22 +8,19 @@ the CPU's elementwise operators need 16 bytes per element for good where shapes 
 
 from mindspore import nn, ops
 
+from src.models.layers import softmax
+
 
 class _Products(nn.Cell):
     """The operators of both kinds of attention."""
 
     def __init__(self):
         super().__init__()
-        self.softmax = ops.Softmax(-1)
         self.product = ops.BatchMatMul()
         self.product_nt = ops.BatchMatMul(transpose_b=True)
         self.product_tn = ops.BatchMatMul(transpose_a=True)
         self.sum = ops.ReduceSum(keep_dims=True)
         self.cat = ops.Concat(-1)
-
-    def probabilities(self, logits):
-        """Softmax over the last axis, on a 2-D view."""
-        return self.softmax(logits.reshape(-1, logits.shape[-1])).reshape(ops.shape(logits))
 
     def gradients(self, q, k, v, out, do):
         """Gradients of q, k, v and the logits."""
@@ -39,7 +36,7 @@ class Attention(_Products):
 
     def construct(self, q, k, v):
         """q [B, h, N, d]; k, v [B, h, M, d] -> output [B, h, N, d] and probabilities [B, h, N, M]."""
-        p = self.probabilities(self.product_nt(q, k))
+        p = softmax(self.product_nt(q, k))
         return self.product(p, v), p
 
     def bprop(self, q, k, v, out, dout):
@@ -64,7 +61,7 @@ class BiasedAttention(_Products):
         logits = self.add(self.product_nt(q, k).reshape(-1, bias.shape[0]), bias)
         if mask.shape[0] > 1:
             logits = self.add(logits.reshape(-1, mask.shape[0]), mask)
-        p = self.probabilities(logits.reshape(-1, heads, tokens, tokens))
+        p = softmax(logits.reshape(-1, heads, tokens, tokens))
         return self.product(p, v), p
 
     def bprop(self, q, k, v, bias, mask, out, dout):

@@ -29,7 +29,7 @@ class DropPaths(HashedDropout):
         super().__init__()
         self.count = len(rates)
         self.active = any(check_rate(rate) > 0 for rate in rates)
-        rates = np.array(rates, np.float32).reshape(-1, 1)
+        rates = np.array(rates, np.float32).reshape(1, -1)
         self.rates = Tensor(rates)
         self.scales = Tensor(1 / (1 - rates))
 
@@ -37,8 +37,8 @@ class DropPaths(HashedDropout):
         """Number of samples B -> one factor per branch, fp32 [B]; in evaluation None for each."""
         if not self.training or not self.active:
             return [None] * self.count
-        keep = self.uniform(self.count * batch).reshape(self.count, batch) >= self.rates
-        return ops.unstack(keep.astype(ms.float32) * self.scales, 0)
+        keep = self.uniform(batch, self.count) >= self.rates
+        return ops.unstack(keep.astype(ms.float32) * self.scales, 1)
 
 
 def add_branch(x, branch, keep):

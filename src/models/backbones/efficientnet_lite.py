@@ -17,7 +17,7 @@ from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
 from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import check_size
+from src.models.layers import BatchNorm, Conv2d, check_size
 
 EXPANSION = 6
 # blocks, kernel size, stride of the first block, output channels
@@ -35,11 +35,11 @@ OUTPUTS = (1, 2, 4, 6)  # the last stage at each of the strides 4, 8, 16, 32
 
 def _conv(in_channels, out_channels, kernel_size=1, stride=1, groups=1):
     init = HeNormal(mode="fan_out", nonlinearity="relu")
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="same", group=groups, weight_init=init)
+    return Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="same", group=groups, weight_init=init)
 
 
 def _norm(channels):
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.9)
+    return BatchNorm(channels, eps=1e-3, momentum=0.9)
 
 
 class DepthwiseSeparable(nn.Cell):

@@ -66,7 +66,7 @@ class SpatialReduction(nn.Cell):
         batch, _, channels = x.shape
         into, back = token_rows.block_tables_of(height, width, self.reduction, False, False)
         blocks = self.move(x, into, back).reshape(-1, self.reduction**2 * channels)
-        weight = self.weight.transpose(0, 2, 3, 1).reshape(channels, -1)
+        weight = self.weight.astype(x.dtype).transpose(0, 2, 3, 1).reshape(channels, -1)
         return self.add_bias(self.product(blocks, weight), self.bias).reshape(batch, -1, channels)
 
 

@@ -69,7 +69,7 @@ class PatchProjection(nn.Cell):
             image = ops.cat((image, ops.zeros((batch, 3, image.shape[2], PATCH - width % PATCH), image.dtype)), 3)
         rows, columns = image.shape[2] // PATCH, image.shape[3] // PATCH
         patches = image.reshape(batch, 3, rows, PATCH, columns, PATCH).transpose(0, 2, 4, 1, 3, 5)
-        weight = self.weight.reshape(self.weight.shape[0], -1)
+        weight = self.weight.astype(image.dtype).reshape(self.weight.shape[0], -1)
         tokens = self.add_bias(self.product(patches.reshape(-1, 3 * PATCH * PATCH), weight), self.bias)
         return tokens.reshape(batch, rows * columns, -1)
 
@@ -95,8 +95,8 @@ class WindowAttention(nn.Cell):
         qkv = self.qkv(x).reshape(-1, tokens, 3, self.heads, depth).transpose(2, 0, 3, 1, 4)
         q, k, v = self.unstack(qkv)
         bias = ops.gather(self.relative_position_bias_table, token_rows.relative_positions_of(self.window), 0)
-        bias = bias.transpose(1, 0).reshape(-1)
-        y, _ = self.attention(q * self.scale, k, v, bias, mask)
+        bias = bias.astype(x.dtype).transpose(1, 0).reshape(-1)
+        y, _ = self.attention(q * self.scale, k, v, bias, mask.astype(x.dtype))
         return self.proj(y.transpose(0, 2, 1, 3).reshape(-1, tokens, self.channels))
 
 

@@ -22,7 +22,17 @@ from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, 
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
 from src.models.depthwise import Depthwise
-from src.models.layers import ChannelDropout, ConvNormReLU, Dense, LayerNorm, classifier, conv, norm, resize_bilinear
+from src.models.layers import (
+    ChannelDropout,
+    ConvNormReLU,
+    Dense,
+    LayerNorm,
+    classifier,
+    conv,
+    norm,
+    resize_bilinear,
+    softmax,
+)
 
 LARGEST_GRID = 64  # side; the grid of 171 classes has 13
 
@@ -88,7 +98,6 @@ class SemanticsAttention(nn.Cell):
         self.mlp = ConvMLP(channels, mlp_ratio, approximate)
         self.split = ops.Split(2, 2)
         self.unstack = ops.Unstack(1)
-        self.softmax = ops.Softmax(-1)
         self.product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
 
     def construct(self, lateral, tokens):
@@ -100,7 +109,7 @@ class SemanticsAttention(nn.Cell):
         key = self.by_head(key) * (1 / math.sqrt(self.depth))
         affinity = self.product(query, key)  # [B, h, H * W, K]
         classes = ops.shape(tokens)[1]
-        weights = self.softmax((affinity * self.sign).reshape(-1, classes)).reshape(ops.shape(affinity))
+        weights = softmax(affinity * self.sign)
         y = self.product(self.by_head(value), weights).reshape(batch, channels, height, width)
         y = self.project(y) + lateral
         features = self.mlp(self.norm_mlp(y)) + y
@@ -211,7 +220,6 @@ class ECENet(nn.Cell):
         self.dropout = ChannelDropout(dropout)
         self.classifier = classifier(channels, num_classes)
         self.class_scores = Dense(channels, num_classes)
-        self.softmax = ops.Softmax(-1)
         self.diagonal = ops.eye(num_classes, num_classes)
         self.diversity = SpatialSoftmaxMax()
         self.diverse_channels = Tensor([width // 2 for width in in_channels], ms.float32)
@@ -273,8 +281,8 @@ class ECENet(nn.Cell):
     def class_branch(self, masks, tokens):
         """Sum of the masks [B, K, H, W], embeddings [B, K, D] -> what the class branch adds to the logits."""
         batch, classes, height, width = ops.shape(masks)
-        scores = self.softmax(self.class_scores(tokens).reshape(-1, self.num_classes))
-        scores = scores.reshape(batch, self.num_classes, self.num_classes) * self.diagonal.astype(scores.dtype)
+        scores = softmax(self.class_scores(tokens))
+        scores = scores * self.diagonal.astype(scores.dtype)
         scores = ops.sum(scores, -1).reshape(-1, 1)
         rows = scale_rows(ops.sigmoid(masks).reshape(batch * classes, -1), scores)
         return rows.reshape(batch, classes, height, width)

@@ -52,7 +52,7 @@ class FPN(nn.Cell):
         dropped = self.dropout.alike(levels)
         logits = self.classifier(dropped[0])
         for level in dropped[1:]:
-            logits = _plus_resized(logits, ops.conv2d(level, self.classifier.weight))
+            logits = _plus_resized(logits, ops.conv2d(level, self.classifier.weight.astype(level.dtype)))
         if self.training:
             return logits, _sum_resized(levels)
         return logits

@@ -8,7 +8,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.models.label_resize import resize_nearest
-from src.models.layers import Dense, LayerNorm, outer
+from src.models.layers import Dense, LayerNorm, outer, softmax
 from src.parallel import SumOverWorkers
 
 
@@ -25,7 +25,6 @@ class Assignment(nn.Cell):
         self.one = Tensor(1, ms.float32)
         self.zero = Tensor(0, ms.float32)
         self.argmax = ops.Argmax(-1, ms.int32)
-        self.softmax = ops.Softmax(-1)
 
     def construct(self, logits, label=None):
         """Logits [B, K, h, w], label int32 [B, H, W] -> fp32 [B, h * w, K]."""
@@ -37,8 +36,7 @@ class Assignment(nn.Cell):
             return self.one_hot(resize_nearest(label, (height, width)).reshape(batch, -1))
         logits = logits.astype(ms.float32).reshape(batch, self.num_classes, -1).transpose(0, 2, 1)
         if self.kind == "soft":
-            rows = self.softmax(logits.reshape(-1, self.num_classes))
-            return rows.reshape(batch, -1, self.num_classes)
+            return softmax(logits)
         return self.one_hot(self.argmax(logits))
 
     def one_hot(self, classes):

@@ -77,6 +77,10 @@ class TestECENet(DecoderTester):
         sizes = [one.shape[2:] for one in maps]
         return [(2, CLASSES, *sizes[0]), *[(2, h * w) for h, w in sizes], (4,)]
 
+    def test_shapes(self):
+        ms.set_context(mode=ms.PYNATIVE_MODE)
+        super().test_shapes(ms.PYNATIVE_MODE)
+
     @pytest.mark.parametrize("part", ["eval", "odd_sizes"])
     def test_numbers(self, mode, part):
         decoder = released().set_train(False)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Train a config in several processes, on Ascend, GPU or CPU, through msrun.
+# Usage: bash scripts/run_distribute_train.sh CONFIG NUM_WORKERS [train.py arguments]
+# Several machines: the same command on each, with MASTER_ADDR, MASTER_PORT, NUM_NODES and NODE_RANK set.
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    echo "usage: bash scripts/run_distribute_train.sh CONFIG NUM_WORKERS [train.py arguments]" >&2
+    exit 2
+fi
+config=$1 workers=$2
+shift 2
+source "$(dirname "$0")/python.sh"
+exec python -m src.tools.launch --workers "$workers" --config "$config" "$@"

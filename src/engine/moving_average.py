@@ -1,0 +1,45 @@
+"""Exponential moving average of a network's weights (Polyak & Juditsky, 1992; with the warm-up of TensorFlow's)."""
+
+import mindspore as ms
+from mindspore import ParameterTuple, Tensor, nn, ops
+
+RUNNING = ("moving_mean", "moving_variance")
+
+
+class MovingAverage(nn.Cell):
+    """Averages of the trained weights and of batch norm's running statistics; other state is not averaged.
+
+    Args:
+        network: its averages start at the present values.
+        decay: share of the old average; smaller in the first updates, (1 + n) / (10 + n).
+    """
+
+    def __init__(self, network: nn.Cell, decay: float):
+        super().__init__(auto_prefix=False)
+        self.decay = Tensor(decay, ms.float32)
+        followed = [p for p in network.get_parameters() if p.requires_grad or p.name.endswith(RUNNING)]
+        self.weights = ParameterTuple(followed)
+        self.averages = self.weights.clone(prefix="average", init="same")
+        self.exchange = _Exchange(self.weights, self.averages)
+
+    def construct(self, updates):
+        """updates: number of updates before this one, fp32 scalar."""
+        decay = ops.minimum(self.decay, (1.0 + updates) / (10.0 + updates))
+        for i in range(len(self.weights)):
+            ops.assign(self.averages[i], self.averages[i] * decay + self.weights[i] * (1.0 - decay))
+        return decay
+
+
+class _Exchange(nn.Cell):
+    """Swap the averages with the network's weights; the same again swaps them back."""
+
+    def __init__(self, weights, averages):
+        super().__init__(auto_prefix=False)
+        self.weights, self.averages = weights, averages
+
+    def construct(self):
+        for i in range(len(self.weights)):
+            weight = self.weights[i] + 0.0  # a value of its own: the parameter changes below
+            ops.assign(self.weights[i], self.averages[i])
+            ops.assign(self.averages[i], weight)
+        return True

@@ -1,0 +1,25 @@
+"""Signals become a request, and the handlers of before come back."""
+
+import os
+import signal
+
+import pytest
+
+from src.engine.interrupt import Interrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_is_noted(number, capsys):
+    before = signal.getsignal(number)
+    with Interrupt() as interrupt:
+        assert interrupt.signal is None
+        os.kill(os.getpid(), number)
+        assert interrupt.signal == number
+    assert signal.getsignal(number) is before
+    assert "finishing this step, then saving" in capsys.readouterr().out
+
+
+def test_second_ctrl_c_stops_at_once():
+    with pytest.raises(KeyboardInterrupt), Interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
