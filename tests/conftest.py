@@ -6,6 +6,8 @@ import mindspore as ms  # isort: skip
 import pytest
 import yaml
 
+from src import device
+
 SMALL = {
     "data": {
         "name": "shapes",
@@ -24,6 +26,7 @@ def graph_mode_on_cpu():
     """Every test starts in graph mode on CPU with the same seed, whatever the one before did."""
     ms.set_context(mode=ms.GRAPH_MODE)
     ms.set_device("CPU")
+    device.settle_pynative()
     ms.set_seed(0)
     yield
     ms.set_context(mode=ms.GRAPH_MODE)

@@ -178,6 +178,9 @@ class Trainer:
             return
         if self.step_cell.loss_scale is not None and result["loss_scale"] > SMALLEST:
             progress.overflows += 1
+            tqdm.write(
+                f"step {progress.step}: fp16 overflow at loss scale {result['loss_scale']:g}: skipped, scale halved"
+            )
             return
         progress.bad_steps += 1
         values = ", ".join(f"{name} = {result[name]:.4g}" for name in ("loss", *self.criterion.part_names))

@@ -70,6 +70,7 @@ class SyncBatchNorm(BatchNorm):
         self.use_batch_statistics = plain.use_batch_statistics
         self.normalise = _Normalise(plain.num_features, plain.eps)
         self.workers = world_size()
+        self.set_train(plain.training)
 
     def construct(self, x):
         """[B, C, H, W] -> [B, C, H, W]."""

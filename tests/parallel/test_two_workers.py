@@ -24,15 +24,27 @@ def test_losses(found, name):
     np.testing.assert_allclose(halves, gradient, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", worker.METHODS)
-def test_training(found, name):
-    """Synchronised batch norm, dropout, losses, gradients, clipping, update: as one worker with the whole batch."""
-    losses, weights = worker.train(name, 0, worker.BATCH)
+def check_training(found, name, everything):
+    losses, weights = worker.train(name, 0, worker.BATCH, worker.updates_of(name, everything))
     for one in found:
         np.testing.assert_allclose(one[f"{name}/training"], losses, rtol=1e-5)
         for key, value in weights.items():
             np.testing.assert_allclose(one[f"{name}/weights/{key}"], value, atol=1e-4, err_msg=key)
     np.testing.assert_array_equal(found[0][f"{name}/training"], found[1][f"{name}/training"])
+
+
+@pytest.mark.parametrize("name", worker.METHODS)
+def test_training(found, name):
+    """Synchronised batch norm, dropout, losses, gradients, clipping, update: as one worker with the whole batch."""
+    check_training(found, name, everything=False)
+
+
+@pytest.mark.slow
+def test_twenty_updates_of_every_method(tmp_path):
+    msrun("tests/parallel/worker.py", tmp_path, "all", logs=tmp_path / "logs")
+    found = [np.load(tmp_path / f"{rank}.npz") for rank in range(2)]
+    for name in worker.METHODS:
+        check_training(found, name, everything=True)
 
 
 def test_counts_are_summed_exactly(found):

@@ -1,6 +1,6 @@
 """One worker of test_two_workers: its share of a batch through all that sums over the workers.
 
-python -m tests.parallel.worker FOLDER writes FOLDER/RANK.npz.
+python -m tests.parallel.worker FOLDER [all] writes FOLDER/RANK.npz.
 """
 
 import sys
@@ -13,7 +13,7 @@ import mindspore as ms  # isort: skip
 import numpy as np
 from mindspore import Tensor, nn
 
-from src import parallel
+from src import device, parallel
 from src.engine.optimizer import build_optimizer
 from src.engine.train_step import TrainStep
 from src.losses import build_criterion
@@ -30,6 +30,7 @@ from tests.models.decoders import base
 
 BATCH, CLASSES, CHANNELS, STEPS = 4, 4, 6, 3
 UPDATES = 20
+FEW = 4  # of the methods whose steps take long, unless all are asked for
 METHODS = {
     "fpn": {"channels": 8},
     "ecenet": {"channels": 8, "heads": 2},
@@ -107,7 +108,7 @@ def remember(first, last):
     return prototypes.memory.prototypes.asnumpy(), prototypes.memory.updates.asnumpy()
 
 
-def train(name, first, last):
+def train(name, first, last, updates=UPDATES):
     """Loss of every update and the weights after the last, from the images ``first`` to ``last`` of each batch.
 
     Dropout is on; FPN is compiled, the others run in PyNative, which takes less time.
@@ -122,7 +123,7 @@ def train(name, first, last):
     step = TrainStep(network, criterion, optimizer, np.full(UPDATES, 0.01), clip_norm=1.0)
     generator = np.random.default_rng(0)
     losses = []
-    for _ in range(UPDATES):
+    for _ in range(updates):
         image = generator.standard_normal((BATCH, 3, 64, 64)).astype(np.float32)
         label = np.kron(generator.integers(0, CLASSES, (BATCH, 4, 4)), np.ones((1, 16, 16))).astype(np.int32)
         label[0, :40] = 255  # the first worker has fewer labelled pixels
@@ -131,15 +132,21 @@ def train(name, first, last):
     return np.array(losses), {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
 
 
-def main(folder: Path) -> None:
+def updates_of(name, everything):
+    """How many updates of a method are compared."""
+    return UPDATES if everything or name == "fpn" else FEW
+
+
+def main(folder: Path, everything: bool) -> None:
     """Compute everything on this worker's share."""
     ms.set_context(mode=ms.GRAPH_MODE)
     ms.set_device("CPU")
+    device.settle_pynative()
     parallel.start()
     rank, share = parallel.rank(), BATCH // parallel.world_size()
     found = {"counts": parallel.sum_counts(COUNTS + rank)}
     for name in METHODS:
-        found[f"{name}/training"], weights = train(name, rank * share, (rank + 1) * share)
+        found[f"{name}/training"], weights = train(name, rank * share, (rank + 1) * share, updates_of(name, everything))
         found |= {f"{name}/weights/{key}": value for key, value in weights.items()}
     for name in losses():
         found[f"{name}/parts"], found[f"{name}/gradient"] = evaluate(name, rank * share, (rank + 1) * share)
@@ -148,4 +155,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "all" in sys.argv[2:])
