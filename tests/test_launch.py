@@ -26,7 +26,7 @@ def job(*arguments):
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"  # noqa: PTH120
     return subprocess.Popen(
         ["bash", SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "MS_NODE_TIMEOUT": "8"},
     )  # fmt: skip
 
 
@@ -97,9 +97,9 @@ def test_usage():
 def test_killed_worker_ends_the_job_and_it_can_be_resumed(small_config, tmp_path):
     """A worker is killed with SIGKILL; the job ends, names it, leaves no process, and the same command goes on."""
     folder = tmp_path / "run"
-    arguments = [small_config, "2", "--output", folder, "--set", *QUICK]
+    arguments = [small_config, "2", "--output", folder, "--set", *QUICK, "train.iterations=4"]
     process = job(*arguments)
-    read_until(process, "step 3/6")
+    read_until(process, "step 3/4")
     (worker,) = (
         child
         for child in psutil.Process(process.pid).children(recursive=True)
@@ -122,7 +122,7 @@ def test_killed_worker_ends_the_job_and_it_can_be_resumed(small_config, tmp_path
     assert process.returncode == 0, output
     assert f"at step {saved}" in output
     after = steps(folder)
-    assert list(after) == [1, 2, 3, 4, 5, 6]
+    assert list(after) == [1, 2, 3, 4]
     for step in before.keys() & after.keys():
         assert after[step] == pytest.approx(before[step], rel=1e-6)
 

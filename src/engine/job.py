@@ -22,7 +22,7 @@ from src.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 GONE = (psutil.NoSuchProcess, psutil.AccessDenied)  # a process may end at any time
-POLL = 0.2  # seconds
+POLL = 0.1  # seconds
 PATIENCE = 30  # seconds that msrun has to end after a worker has failed
 NOISE = re.compile(r"^\[(WARNING|INFO)\]|^$")  # of MindSpore's own log
 DEFAULTS = {
@@ -153,13 +153,13 @@ class Job:
         return self.status()
 
     def notice_dead(self) -> bool:
-        """Whether msrun has reported a worker that failed."""
-        report = (self.logs / "msrun.log").read_text(errors="replace")
-        for pid, code in re.findall(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)", report):
+        """Whether a worker has failed; notes how, unless it was only stopped because of another one."""
+        if not self.failed:
             for rank, worker in self.workers.items():
-                if worker.pid == int(pid):
-                    self.failed[rank] = _words(int(code))
-        return bool(self.failed) or "exit with exception" in report
+                end = how_it_ended(worker)
+                if end is not None:
+                    self.failed[rank] = end
+        return bool(self.failed)
 
     def show(self) -> None:
         """Print what is new in the log of this machine's first worker."""
@@ -196,16 +196,29 @@ class Job:
         ranks = sorted(self.failed) or [self.place.first]
         for rank in ranks:
             log = self.logs / f"worker_{rank}.log"
-            how = self.failed.get(rank, "did not start; see msrun.log beside its log")
+            how = self.failed.get(rank, "or another one failed; see all logs beside this one")
             print(f"error: worker {rank} {how}; its log: {log}", file=sys.stderr)
             if rank != self.place.first:
                 for line in last_words(log):
                     print(f"  {line}", file=sys.stderr)
-        return 2 if set(self.failed.values()) == {_words(2)} else 1
+        return 2 if set(self.failed.values()) == {"ended with status 2"} else 1
 
 
-def _words(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+def how_it_ended(worker: psutil.Process) -> str | None:
+    """What became of a worker, in words; None while it runs or if it ended well.
+
+    msrun is its parent and looks once a second; until then the kernel keeps the status of the ended process.
+    """
+    try:
+        fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None  # msrun has been faster; the other workers' words will have to do
+    state, status = fields[0], int(fields[-1])
+    if state not in ("Z", "X") or status == 0:
+        return None
+    if status & 0x7F:
+        return f"was killed by {signal.Signals(status & 0x7F).name}"
+    return f"ended with status {status >> 8}"
 
 
 def last_words(log: Path, count: int = 8) -> list[str]:

@@ -21,13 +21,10 @@ from src.engine.console import Console
 from src.engine.evaluator import evaluate
 from src.engine.feeding import check_sinking, sink
 from src.engine.interrupt import Interrupt
-from src.engine.loss_scale import SMALLEST, LossScale
-from src.engine.moving_average import MovingAverage
-from src.engine.optimizer import build_optimizer
-from src.engine.precision import needs_loss_scale, set_precision
+from src.engine.loss_scale import SMALLEST
 from src.engine.run_folder import RunFolder
 from src.engine.runner import network_runner
-from src.engine.schedule import learning_rates
+from src.engine.step_builder import build_step
 from src.engine.train_step import TrainStep
 from src.errors import UserError
 from src.parallel import rank, sum_counts, wait_for_all, world_size
@@ -59,24 +56,8 @@ class Trainer:
         self.workers, self.chief = world_size(), rank() == 0
         data, share = config.data, (rank(), self.workers)
         self.data = TrainPipeline(data.records, data.train_split, data, self.micro_batch, train.seed, *share)
-        weights = list(network.trainable_params())
-        rates = learning_rates(config.schedule, config.optimizer.lr, train.iterations)
-        self.optimizer = build_optimizer(config.optimizer, weights)
-        dtype = set_precision(network, train.amp)
-        loss_scale = LossScale(**train.loss_scale.model_dump()) if needs_loss_scale(train.amp) else None
-        self.average = MovingAverage(network, train.ema.decay) if train.ema else None
-        self.step_cell = TrainStep(
-            network,
-            criterion,
-            self.optimizer,
-            rates,
-            train.clip_norm,
-            train.accumulate,
-            train.max_bad_steps > 0 or loss_scale is not None,
-            dtype,
-            loss_scale,
-            self.average,
-        )
+        self.step_cell = build_step(config, network, criterion)
+        self.average = self.step_cell.average
         self.progress = Progress()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)

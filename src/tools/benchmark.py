@@ -77,19 +77,22 @@ def train_step(config: Config) -> tuple[Callable[[], object], int]:
     from mindspore import Tensor
 
     from src.data.catalog import IGNORE
-    from src.engine.optimizer import build_optimizer
-    from src.engine.schedule import learning_rates
-    from src.engine.train_step import TrainStep
+    from src.engine.step_builder import build_step
     from src.losses import build_criterion
     from src.models import build_model
 
     classes = _num_classes(config)
     network = build_model(config.model, classes).set_train()
-    optimizer = build_optimizer(config.optimizer, list(network.trainable_params()))
-    rates = learning_rates(config.schedule, config.optimizer.lr, config.train.iterations)
-    step = TrainStep(network, build_criterion(config, classes, IGNORE), optimizer, rates, config.train.clip_norm)
-    image, label = map(Tensor, _random_batch(config, classes))
-    return lambda: step(image, label, True).asnumpy(), config.train.batch_size
+    step = build_step(config, network, build_criterion(config, classes, IGNORE))
+    parts = config.train.accumulate
+    image, label = (Tensor(one[: len(one) // parts]) for one in _random_batch(config, classes))
+
+    def update():
+        for part in range(parts):
+            result = step(image, label, part == parts - 1).asnumpy()
+        return result
+
+    return update, config.train.batch_size
 
 
 def loss_step(config: Config) -> tuple[Callable[[], object], int]:

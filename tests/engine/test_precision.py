@@ -81,7 +81,7 @@ def test_backbones_in_half_precision(backbone):
 
 
 def test_half_precision_in_graph_mode():
-    check_close(lambda: network("cpt"), "cpt", "O2")
+    check_close(lambda: network("fcn"), "fcn", "O2")
 
 
 def test_bfloat16_is_refused_by_name_on_cpu():

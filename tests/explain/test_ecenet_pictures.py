@@ -63,7 +63,8 @@ def test_predict_explains(model, tmp_path, monkeypatch):
     config, checkpoint = model
     cv2.imwrite(str(tmp_path / "photo.png"), np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path / "photo.png"]
-    assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--output", tmp_path / "out", "--explain") == 0
+    arguments += ["--set", "device.mode=pynative", "--output", tmp_path / "out", "--explain"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"photo.png", "photo_masks.png", "photo_diversity.png"} <= names
 

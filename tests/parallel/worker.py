@@ -30,7 +30,7 @@ from tests.models.decoders import base
 
 BATCH, CLASSES, CHANNELS, STEPS = 4, 4, 6, 3
 UPDATES = 20
-FEW = 4  # of the methods whose steps take long, unless all are asked for
+FEW = 3  # of the methods whose steps take long, unless all are asked for
 METHODS = {
     "fpn": {"channels": 8},
     "ecenet": {"channels": 8, "heads": 2},

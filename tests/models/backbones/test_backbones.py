@@ -121,6 +121,7 @@ def test_one_graph_for_any_size_or_a_clear_error(name):
 
 @pytest.mark.parametrize("name", SHALLOW)
 def test_every_parameter_gets_a_gradient(name):
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # the slow test below compiles
     check_gradients(build_backbone(name, **{**SHALLOW[name], **no_drop_path(name)}), (64, 80))
 
 
@@ -132,6 +133,7 @@ def test_every_parameter_of_every_backbone_gets_a_gradient(name):
 
 @pytest.mark.parametrize("name", SHALLOW)
 def test_gradients_equal_the_originals(name):
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # compiling takes most of the time
     options = {**SHALLOW[name], **no_drop_path(name)}
     network = build_backbone(name, **options)
     parity.set_weights(name, network)
