@@ -54,6 +54,12 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     save_figure(figure, path)
 
 
+def loss_parts(line: dict) -> list[str]:
+    """Names of the loss's parts in a line of metrics.jsonl that a training step wrote."""
+    others = ("step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "loss_scale", "overflows")
+    return [key for key in line if key not in others]
+
+
 def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
     """Draw loss parts, learning rate and validation scores over the steps of a run.
 
@@ -63,8 +69,7 @@ def draw_curves(path: Path, lines: list[dict[str, Any]]) -> None:
     steps = [line for line in lines if "split" not in line]
     scores = [line for line in lines if "split" in line]
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6))
-    known = {"step", "epoch", "lr", "images_per_second", "loss_scale", "grad_norm", "loss"}
-    parts = [key for key in steps[0] if key not in known] if steps else []
+    parts = loss_parts(steps[0]) if steps else []
     for name in ["loss", *(parts if len(parts) > 1 else [])]:
         points = [(line["step"], line[name]) for line in steps if line.get(name) is not None]
         if points:

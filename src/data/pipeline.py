@@ -14,6 +14,7 @@ import numpy as np
 from mindspore import Tensor
 
 from src.data.mindrecord import again, read_metadata
+from src.data.share import check_share
 from src.data.transforms import build_transforms, decode_image, decode_label
 from src.errors import UserError
 from src.schema import DataConfig
@@ -79,11 +80,7 @@ class TrainPipeline:
                 f"train.batch_size: a batch of {batch_size} is larger than the split '{split}' with its {self.count} "
                 "images; lower it"
             )
-        if batch_size % world_size:
-            raise UserError(
-                f"train.batch_size: {batch_size} images at a time (batch_size / accumulate) cannot be divided among "
-                f"{world_size} workers; make them a multiple of {world_size}"
-            )
+        check_share(batch_size, world_size)
         self.batch_size, self.seed = batch_size, seed
         self.local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.steps_per_epoch = self.count // batch_size

@@ -103,7 +103,7 @@ class TrainStep(nn.Cell):
             stop: fp32 scalar, 1 if this worker asks for the end; None for 0.
 
         Returns:
-            fp32 [len(RESULT) + P], the same on all workers.
+            fp32 [len(RESULT) + P]; of an update the same on all workers.
         """
         scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
         (_, total, parts), gradients = self.gradient(image, label, scale)

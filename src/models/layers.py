@@ -13,8 +13,6 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, Normal, TruncatedNormal, initializer
 from mindspore.ops import functional as F
 
-from src.parallel import rank
-
 MIN_SIZE = 32  # smallest height and width of an image: the deepest stride of a pyramid
 
 
@@ -368,70 +366,3 @@ class GELU(nn.Cell):
         if products_are_faster():
             return self.fast(x.astype(ms.float32)).astype(x.dtype)  # the polynomial needs more than fp16
         return ops.gelu(x, self.form)
-
-
-# -------------------------------------------------------------------------------------------------- dropout
-@ms.constexpr
-def _indices(first, count):
-    """first .. first + count - 1, already spread over the 32 bits (multiplied by the golden ratio of 2^32)."""
-    return Tensor((np.arange(first, first + count, dtype=np.int64) * 0x9E3779B1).astype(np.int32))
-
-
-def _mix(bits):
-    """Scramble int32 words: the finalizer of MurmurHash3, with logical shifts."""
-    bits = ops.bitwise_xor(bits, ops.bitwise_and(ops.bitwise_right_shift(bits, 16), 0xFFFF))
-    bits = bits * -2048144789
-    bits = ops.bitwise_xor(bits, ops.bitwise_and(ops.bitwise_right_shift(bits, 13), 0x7FFFF))
-    bits = bits * -1028477387
-    return ops.bitwise_xor(bits, ops.bitwise_and(ops.bitwise_right_shift(bits, 16), 0xFFFF))
-
-
-class HashedDropout(nn.Cell):
-    """Random factors 0 or 1 / (1 - rate) that a checkpoint can hold.
-
-    ``nn.Dropout``'s random state can be neither fixed nor saved, so the factors are a hash of (seed, step,
-    index). Seed and step are a parameter of the layer: they are saved and restored with the weights, and a
-    resumed run draws the factors that the unbroken run would have drawn. The layer counts its own training
-    calls. The seed comes from NumPy's generator, which ``mindspore.set_seed`` sets. Of several workers each draws
-    what one worker with the whole batch would draw for its samples.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.state = Parameter(Tensor([np.random.randint(2**31 - 1), 0], ms.int32), name="state", requires_grad=False)
-        self.one_step = Tensor([0, 1], ms.int32)
-        self.rank = rank()
-
-    def uniform(self, batch, each):
-        """The next numbers in [0, 1), ``each`` for every sample of the batch: fp32 [batch, each]."""
-        seed_and_step = ops.assign_add(self.state, self.one_step)
-        key = _mix(seed_and_step[0] + _mix(seed_and_step[1]))
-        bits = _mix(ops.bitwise_xor(_indices(self.rank * batch * each, batch * each), key))
-        return (ops.bitwise_and(bits, 0x7FFFFF).astype(ms.float32) * (1 / 2**23)).reshape(batch, each)
-
-
-def check_rate(rate):
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout rate must be in [0, 1), got {rate}")
-    return rate
-
-
-class ChannelDropout(HashedDropout):
-    """Drop whole channels of [B, C, H, W] in training and scale the others by 1 / (1 - rate)."""
-
-    def __init__(self, rate):
-        super().__init__()
-        self.rate = check_rate(rate)
-
-    def construct(self, x):
-        """[B, C, H, W] -> [B, C, H, W]."""
-        return self.alike((x,))[0]
-
-    def alike(self, maps):
-        """Maps [B, C, H_i, W_i] -> the same with the same channels of each dropped."""
-        if not self.training or self.rate == 0:
-            return maps
-        batch, channels = maps[0].shape[:2]
-        mask = (self.uniform(batch, channels) >= self.rate).astype(maps[0].dtype) * (1 / (1 - self.rate))
-        mask = mask.reshape(batch, channels, 1, 1)
-        return [x * mask for x in maps]

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from src.config import load_config
+from src.data.share import check_share
 from src.engine.job import ROOT, Job, cluster, command, search_path
 from src.errors import UserError, run_command
 from src.files import check_writable
@@ -38,12 +39,7 @@ def main() -> None:
     arguments, rest = parse_arguments()
     config = load_config(arguments.config, arguments.set)
     place = cluster(arguments.workers, dict(os.environ))
-    at_a_time = config.train.batch_size // config.train.accumulate
-    if at_a_time % place.workers:
-        raise UserError(
-            f"train.batch_size: {at_a_time} images at a time (batch_size / accumulate) cannot be divided among "
-            f"{place.workers} workers; make them a multiple of {place.workers}"
-        )
+    check_share(config.train.batch_size // config.train.accumulate, place.workers)
     if not shutil.which("msrun", path=search_path()):
         raise UserError("msrun not found; it comes with mindspore: activate the environment that has it")
     overrides = ["--set", *arguments.set] if arguments.set else []

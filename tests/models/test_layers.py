@@ -6,7 +6,8 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.models import layers
-from src.models.layers import ChannelDropout, StemPool, check_size, resize_bilinear
+from src.models.dropout import ChannelDropout
+from src.models.layers import StemPool, check_size, resize_bilinear
 from tests.models import reference
 
 

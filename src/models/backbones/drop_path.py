@@ -8,7 +8,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from src.models.layers import HashedDropout, check_rate, outer
+from src.models.dropout import HashedDropout, check_rate
+from src.models.layers import outer
 
 
 def linear_rates(rate, depths, branches=1):

@@ -17,7 +17,8 @@ from src.models.backbones.attention import Attention
 from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, pointwise
 from src.models.decoders.prototypes import Prototypes
 from src.models.depthwise import Depthwise
-from src.models.layers import ChannelDropout, ConvNormReLU, Dense, classifier, resize_bilinear
+from src.models.dropout import ChannelDropout
+from src.models.layers import ConvNormReLU, Dense, classifier, resize_bilinear
 
 SOURCES = ("prototypes", "pixels")
 ASSIGNMENTS = ("hard", "soft", "teacher")

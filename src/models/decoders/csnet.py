@@ -14,7 +14,8 @@ Meant for a dilated ResNet (output stride 8); any pyramid works, of which the tw
 from mindspore import nn, ops
 
 from src.models.decoders.fcn import FCNHead
-from src.models.layers import ChannelDropout, ConvNormReLU, classifier, conv
+from src.models.dropout import ChannelDropout
+from src.models.layers import ConvNormReLU, classifier, conv
 
 
 class ConsistentSeparable(nn.Cell):

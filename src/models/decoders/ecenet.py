@@ -22,8 +22,8 @@ from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, 
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
 from src.models.depthwise import Depthwise
+from src.models.dropout import ChannelDropout
 from src.models.layers import (
-    ChannelDropout,
     ConvNormReLU,
     Dense,
     LayerNorm,

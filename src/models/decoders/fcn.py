@@ -9,7 +9,8 @@ Our reading: dropout is of whole channels. Deviation: no skip connections, no le
 
 from mindspore import nn
 
-from src.models.layers import ChannelDropout, ConvNormReLU, classifier
+from src.models.dropout import ChannelDropout
+from src.models.layers import ConvNormReLU, classifier
 
 
 class FCNHead(nn.Cell):

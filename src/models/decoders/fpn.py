@@ -10,7 +10,8 @@ Deviation: Kirillov et al. upsample by a chain of convolutions per level; here t
 
 from mindspore import nn, ops
 
-from src.models.layers import ChannelDropout, ConvNormReLU, classifier, conv, resize_bilinear
+from src.models.dropout import ChannelDropout
+from src.models.layers import ConvNormReLU, classifier, conv, resize_bilinear
 
 
 class FPN(nn.Cell):
