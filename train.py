@@ -72,8 +72,8 @@ def main() -> None:
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:
-        trainer.resume(checkpoint)
-        print(f"resuming {checkpoint} at step {trainer.progress.step}")
+        taken = trainer.resume(checkpoint)
+        print(f"resuming {taken} at step {trainer.progress.step}")
     if trainer.progress.step >= config.train.iterations:
         print(f"{folder.path}: already trained to step {trainer.progress.step}; nothing to do")
         return

@@ -14,7 +14,8 @@ import yaml
 from pydantic import ValidationError
 
 from src.errors import UserError, nearest
-from src.schema import Config, Section
+from src.schema import Config
+from src.schema.base import Section
 
 Layer = tuple[str, dict]  # where the values come from, for messages; the values
 

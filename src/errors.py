@@ -1,5 +1,6 @@
 """One kind of error for a user's mistakes, and the way every command ends on it."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -26,11 +27,16 @@ def listing(lines: list[str], limit: int = 20) -> str:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``: exit status 2 and a short message on a `UserError`, 130 on Ctrl-C."""
+    """Run a command's ``main``: exit status 2 and a short message on a `UserError` or full disk, 130 on Ctrl-C."""
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error.filename or 'writing'}: {error.strerror}; make room and try again", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -19,6 +19,12 @@ SMALL = {
     "optimizer": {"name": "adamw", "lr": 1e-3},
     "train": {"iterations": 6, "batch_size": 4, "checkpoint_every": 2, "log_every": 1, "eval_every": 3},
 }
+# Files that take a minute or more, longest first: started first, two processes end at about the same time.
+LONG = ("test_training.py", "test_two_workers.py", "test_launch.py", "test_commands.py", "test_ecenet.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from src.data.folders import Sample, list_samples, with_label_map
 from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
 from src.data.shapes import scene
 from src.errors import UserError, listing
-from src.schema import DataConfig, ShapesConfig
+from src.schema.data import DataConfig, ShapesConfig
 
 SCHEMA_VERSION = 1
 COLUMNS = {

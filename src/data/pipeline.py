@@ -17,7 +17,7 @@ from src.data.mindrecord import again, read_metadata
 from src.data.share import check_share
 from src.data.transforms import build_transforms, decode_image, decode_label
 from src.errors import UserError
-from src.schema import DataConfig
+from src.schema.data import DataConfig
 
 
 class _Samples:

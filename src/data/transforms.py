@@ -11,7 +11,7 @@ import numpy as np
 
 from src.data.catalog import IGNORE
 from src.errors import UserError
-from src.schema import DataConfig, TransformConfig
+from src.schema.data import DataConfig, TransformConfig
 
 # The pipeline has its own threads; OpenCV's would only get in their way.
 cv2.setNumThreads(0)

@@ -64,7 +64,8 @@ def write_checkpoint(
             path.replace(before)
         beside.replace(path)
     except (OSError, RuntimeError) as error:
-        beside.unlink(missing_ok=True)
+        for part in (beside, beside.with_suffix(".tmp")):  # the second is MindSpore's own, renamed when complete
+            part.unlink(missing_ok=True)
         kept = "; the checkpoint before it is intact" if path.exists() else ""
         raise UserError(f"{path}: cannot be written ({_first_line(error)}){kept}") from None
 

@@ -15,7 +15,7 @@ from src.engine.runner import Runner
 from src.files import write_text
 from src.metrics import ConfusionMatrix, Scores
 from src.parallel import sum_counts
-from src.schema import EvalConfig
+from src.schema.training import EvalConfig
 from src.visualize import colorize, contact_sheet, write_image
 
 

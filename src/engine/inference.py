@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from src.engine.runner import Runner
-from src.schema import EvalConfig
+from src.schema.training import EvalConfig
 
 
 def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: tuple[int, int]) -> np.ndarray:

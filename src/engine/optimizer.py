@@ -7,7 +7,7 @@ of ``mindspore.mint`` have no CPU kernels. The updates equal those of PyTorch's 
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.schema import AdamWConfig, OptimizerConfig, SGDConfig
+from src.schema.training import AdamWConfig, OptimizerConfig, SGDConfig
 
 
 def weight_decay_of(parameter: Parameter, config: OptimizerConfig) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,11 @@ class RunFolder:
                 self._tensorboard.add_scalar(f"{group}/{key}", value, values["step"])
 
     def close(self) -> None:
-        """Close the files."""
-        if self._metrics:
-            self._metrics.close()
-            self._tensorboard.close()
+        """Close the files; what a full disk does not take any more is lost."""
+        for file in (self._metrics, self._tensorboard):
+            if file:
+                with suppress(OSError):
+                    file.close()
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All whole lines of metrics.jsonl; a last line that was cut off by a kill is left out."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.schema import ScheduleConfig
+from src.schema.training import ScheduleConfig
 
 
 def learning_rates(config: ScheduleConfig, base_lr: float, iterations: int) -> np.ndarray:

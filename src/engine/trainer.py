@@ -7,6 +7,7 @@ turns; the first alone writes.
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,10 +63,10 @@ class Trainer:
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
 
-    def resume(self, path: Path) -> None:
+    def resume(self, path: Path) -> Path:
         """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.
 
-        If the run's own is damaged or missing, the one before it is taken.
+        If the run's own is damaged or missing, the one before it is taken. Returns the file that was taken.
         """
         try:
             checkpoint = load_checkpoint(path)
@@ -80,6 +81,7 @@ class Trainer:
         load_network(self.network, checkpoint)
         load_state(self.step_cell.state(), checkpoint)
         self.progress = Progress(**checkpoint.meta["progress"])
+        return checkpoint.path
 
     def run(self) -> int:
         """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
@@ -91,7 +93,7 @@ class Trainer:
         batches = self.data.batches(progress.step * train.accumulate)
         sunk = sink(self.step_cell, batches, train.sink_size) if train.sink_size else None
         stopped = False
-        with Interrupt() as interrupt, Console(progress.step, train.iterations) as console:
+        with closing(self.folder), Interrupt() as interrupt, Console(progress.step, train.iterations) as console:
             while progress.step < train.iterations and not stopped:
                 result, seconds = self._update(batches, interrupt, sunk)
                 stopped = result["stop"] > 0  # known to all workers: none waits for one that has left
@@ -109,10 +111,9 @@ class Trainer:
         return self._finish(stopped, interrupt)
 
     def _finish(self, stopped: bool, interrupt: Interrupt) -> int:
-        """Close the files and say how it ended; return the exit status."""
+        """Draw the curves and say how it ended; return the exit status."""
         if self.chief:
             draw_curves(self.folder.curves, self.folder.read_metrics())
-            self.folder.close()
             if stopped:
                 by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}.get(interrupt.signal, "another worker")
                 place = f"interrupted at step {self.progress.step} by {by}"

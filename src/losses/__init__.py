@@ -18,10 +18,10 @@ from src.losses.diversity import DiversityLoss
 from src.losses.mask import MaskLoss
 from src.models.decoders import DECODERS
 from src.models.layers import resize_bilinear
-from src.schema import (
+from src.schema import Config
+from src.schema.losses import (
     AssignmentConfig,
     AuxiliaryConfig,
-    Config,
     ConsistencyConfig,
     CrossEntropyConfig,
     DiceConfig,

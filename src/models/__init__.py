@@ -5,7 +5,7 @@ from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.models.sync_norm import synchronise
 from src.parallel import world_size
-from src.schema import ModelConfig
+from src.schema.model import ModelConfig
 
 
 def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:

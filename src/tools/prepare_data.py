@@ -9,7 +9,7 @@ from typing import get_args
 
 from src.errors import UserError, run_command
 from src.files import check_writable
-from src.schema import DataConfig, ShapesConfig
+from src.schema.data import DataConfig, ShapesConfig
 
 
 def parse_arguments() -> argparse.Namespace:

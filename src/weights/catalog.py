@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from src.errors import UserError
-from src.schema import DataConfig
+from src.schema.data import DataConfig
 
 _MEAN_TOLERANCE = 1.0  # of 255: TensorFlow's (x - 127) / 128 and timm's (x - 127.5) / 127.5 count as equal
 _STD_TOLERANCE = 0.02  # relative

@@ -8,7 +8,8 @@ from mindspore import Tensor, nn
 
 from src.engine.checkpoint import load_checkpoint
 from src.errors import UserError, listing
-from src.schema import BackboneConfig, DataConfig
+from src.schema.data import DataConfig
+from src.schema.model import BackboneConfig
 from src.weights.catalog import check_normalisation, normalisation, refuse_caffe
 from src.weights.convert import convert
 from src.weights.packaged import resolve

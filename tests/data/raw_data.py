@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from src.data.catalog import FOLDER, Layout
-from src.schema import DataConfig
+from src.schema.data import DataConfig
 
 CLASSES = "classes: [road, car, tree]\n"
 TRAIN_TRANSFORMS = [

@@ -10,7 +10,7 @@ from src.data.mindrecord import check_records, write_records
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.data.transforms import RandomCrop, build_transforms
 from src.errors import UserError
-from src.schema import DataConfig
+from src.schema.data import DataConfig
 from tests.data.raw_data import folder_config, picture, stripes, write_raw
 
 BATCH = 4

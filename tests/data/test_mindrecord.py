@@ -11,7 +11,7 @@ from src.data.catalog import IGNORE, load_dataset_info
 from src.data.mindrecord import check_records, ensure_records, read_metadata, write_records
 from src.data.pipeline import EvalPipeline
 from src.errors import UserError
-from src.schema import ShapesConfig
+from src.schema.data import ShapesConfig
 from tests.data.conftest import write_pair
 
 

@@ -16,7 +16,8 @@ from src.data.pipeline import EvalPipeline
 from src.data.transforms import build_transforms
 from src.engine.evaluator import evaluate
 from src.errors import UserError
-from src.schema import DataConfig, EvalConfig
+from src.schema.data import DataConfig
+from src.schema.training import EvalConfig
 from tests.data.raw_data import picture
 
 TABLES = Path(__file__).parents[3] / "shared" / "datasets"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from src.engine.evaluator import Pictures, evaluate
-from src.schema import EvalConfig
+from src.schema.training import EvalConfig
 
 CLASSES, COLORS = ["sky", "road", "car"], [(10, 20, 30), (200, 0, 0), (0, 0, 250)]
 

@@ -9,7 +9,7 @@ from src.engine.exporter import export
 from src.engine.runner import mindir_input_shape, mindir_runner, network_runner
 from src.errors import UserError
 from src.models import build_model
-from src.schema import ModelConfig
+from src.schema.model import ModelConfig
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.engine.inference import describe, predict, window_starts
-from src.schema import EvalConfig
+from src.schema.training import EvalConfig
 
 WEIGHTS = np.random.default_rng(3).standard_normal((5, 3)).astype(np.float32)
 

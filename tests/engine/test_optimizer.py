@@ -6,7 +6,7 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from src.engine.optimizer import build_optimizer
-from src.schema import AdamWConfig, SGDConfig
+from src.schema.training import AdamWConfig, SGDConfig
 
 ADAMW = AdamWConfig(name="adamw", lr=0.01, weight_decay=0.1, decoder_lr_multiplier=10.0)
 SGD = SGDConfig(name="sgd", lr=0.01, weight_decay=0.1, momentum=0.8, decoder_lr_multiplier=10.0)

@@ -14,7 +14,7 @@ from src.losses import build_criterion
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
-from src.schema import AdamWConfig
+from src.schema.training import AdamWConfig
 from tests.losses.test_criterion import config
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
 
@@ -53,8 +53,11 @@ def gradients(cell, decoder, level):
     return total.asnumpy(), parts.asnumpy(), [gradient.asnumpy() / scale for gradient in found]
 
 
-def check_close(build, decoder, level, cosine=0.98):
+def check_close(build, decoder, level, cosine=0.98, mode=ms.PYNATIVE_MODE):
+    """Half precision, in this mode, against single precision in PyNative."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
     total, parts, exact = gradients(build(), decoder, "O0")
+    ms.set_context(mode=mode)
     half_total, half_parts, half = gradients(build(), decoder, level)
     assert half_total != total  # it really was another type
     np.testing.assert_allclose(half_total, total, rtol=1e-2)
@@ -67,13 +70,11 @@ def check_close(build, decoder, level, cosine=0.98):
 @pytest.mark.parametrize("level", ["O2", "O3"])
 @pytest.mark.parametrize("decoder", SMALL)
 def test_half_precision_comes_close_to_single(decoder, level):
-    ms.set_context(mode=ms.PYNATIVE_MODE)
     check_close(lambda: network(decoder), decoder, level)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0", "mit_b0", "swin_tiny"])
 def test_backbones_in_half_precision(backbone):
-    ms.set_context(mode=ms.PYNATIVE_MODE)
     options = {} if backbone == "resnet18" else {"drop_path": 0.0}
     if backbone == "swin_tiny":
         options["depths"] = (1, 2, 1, 1)
@@ -81,7 +82,7 @@ def test_backbones_in_half_precision(backbone):
 
 
 def test_half_precision_in_graph_mode():
-    check_close(lambda: network("fcn"), "fcn", "O2")
+    check_close(lambda: network("fcn"), "fcn", "O2", mode=ms.GRAPH_MODE)
 
 
 def test_bfloat16_is_refused_by_name_on_cpu():

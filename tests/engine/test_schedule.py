@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.engine.schedule import learning_rates
-from src.schema import ScheduleConfig
+from src.schema.training import ScheduleConfig
 
 LR, ITERATIONS, FLOOR, WARMUP, RATIO = 0.02, 200, 1e-4, 30, 1e-3
 

@@ -7,7 +7,7 @@ from mindspore import Tensor, nn, ops
 
 from src.engine.optimizer import build_optimizer
 from src.engine.train_step import TrainStep
-from src.schema import SGDConfig
+from src.schema.training import SGDConfig
 
 RATES = np.linspace(0.1, 0.01, 10)
 

@@ -8,7 +8,7 @@ from mindspore import Tensor
 from src.errors import UserError
 from src.models import build_model
 from src.models.decoders import build_decoder
-from src.schema import ModelConfig
+from src.schema.model import ModelConfig
 
 
 def config(decoder):

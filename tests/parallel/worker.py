@@ -24,7 +24,7 @@ from src.models.decoders import build_decoder
 from src.models.decoders.prototypes import Prototypes
 from src.models.segmentor import Segmentor
 from src.models.sync_norm import synchronise
-from src.schema import SGDConfig
+from src.schema.training import SGDConfig
 from tests.losses.test_criterion import config
 from tests.models.decoders import base
 
@@ -87,9 +87,11 @@ def batch():
 
 def evaluate(name, first, last):
     """Parts and gradient of a loss on the images ``first`` to ``last``."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
     features, label = batch()
     step = ms.value_and_grad(Total(losses()[name]), 0, has_aux=True)
     (_, parts), gradient = step(Tensor(features[first:last]), Tensor(label[first:last]))
+    ms.set_context(mode=ms.GRAPH_MODE)
     return np.array([part.asnumpy() for part in parts]), gradient.asnumpy()
 
 

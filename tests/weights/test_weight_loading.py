@@ -10,7 +10,7 @@ from mindspore import nn
 from src.engine.checkpoint import save_checkpoint, write_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
-from src.schema import DataConfig
+from src.schema.data import DataConfig
 from src.weights.catalog import HALF, IMAGENET, check_normalisation, normalisation, refuse_caffe
 from src.weights.loading import load_backbone_weights, own_parameters
 from tests.weights.networks import random_tensors

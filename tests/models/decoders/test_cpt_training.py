@@ -15,7 +15,7 @@ from src.engine.train_step import TrainStep
 from src.losses import build_criterion
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
-from src.schema import AdamWConfig
+from src.schema.training import AdamWConfig
 from tests.commands import read_until, start
 from tests.losses.test_criterion import config
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
