@@ -119,6 +119,7 @@ def test_benchmark_counts(small_config, tmp_path, monkeypatch, capfd, fails):
 @pytest.mark.parametrize("part", ["train-step", "loss", "eval", "data"])
 def test_benchmark_reports_and_writes_json(part, small_config, tmp_path, monkeypatch, capfd):
     arguments = [part, "--config", small_config, "--steps", "2", "--warmup", "1", "--json", tmp_path / "b.json"]
+    arguments += ["--set", "device.mode=pynative"]
     assert run_inside(monkeypatch, "src.tools.benchmark", *arguments) == 0
     figures = json.loads((tmp_path / "b.json").read_text())
     assert figures["part"] == part
