@@ -108,7 +108,8 @@ class Job:
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.shown = 0  # bytes of the first worker's log
         environment = {**DEFAULTS, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path()}
-        with (logs / "msrun.log").open("w") as log:
+        own_log = "msrun.log" if place.first == 0 else f"msrun_{place.node_rank}.log"  # machines share the folder
+        with (logs / own_log).open("w") as log:
             self.msrun = subprocess.Popen(
                 command(place, logs, arguments), cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
