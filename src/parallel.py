@@ -99,7 +99,7 @@ class MeanGradients(nn.Cell):
             parts = ops.split(before, [self.sizes[i] for i in bucket])
             for place in range(len(bucket)):
                 means[bucket[place]] = parts[place].reshape(self.shapes[bucket[place]])
-        return means
+        return tuple(means)
 
 
 def buckets(sizes: list[int], limit: int = BUCKET) -> list[list[int]]:

@@ -20,14 +20,13 @@ class MovingAverage(nn.Cell):
         followed = [p for p in network.get_parameters() if p.requires_grad or p.name.endswith(RUNNING)]
         self.weights = ParameterTuple(followed)
         self.averages = self.weights.clone(prefix="average", init="same")
+        self.map = ops.HyperMap()
         self.exchange = _Exchange(self.weights, self.averages)
 
     def construct(self, updates):
         """updates: number of updates before this one, fp32 scalar."""
         decay = ops.minimum(self.decay, (1.0 + updates) / (10.0 + updates))
-        for i in range(len(self.weights)):
-            ops.assign(self.averages[i], self.averages[i] * decay + self.weights[i] * (1.0 - decay))
-        return decay
+        return self.map(ops.partial(_follow, decay), self.averages, self.weights)
 
 
 class _Exchange(nn.Cell):
@@ -36,10 +35,18 @@ class _Exchange(nn.Cell):
     def __init__(self, weights, averages):
         super().__init__(auto_prefix=False)
         self.weights, self.averages = weights, averages
+        self.map = ops.HyperMap()
 
     def construct(self):
-        for i in range(len(self.weights)):
-            weight = self.weights[i] + 0.0  # a value of its own: the parameter changes below
-            ops.assign(self.weights[i], self.averages[i])
-            ops.assign(self.averages[i], weight)
+        self.map(_swap, self.weights, self.averages)
         return True
+
+
+def _follow(decay, average, weight):
+    return ops.assign(average, average * decay + weight * (1.0 - decay))
+
+
+def _swap(weight, average):
+    value = weight + 0.0  # of its own: the parameter changes next
+    ops.assign(weight, average)
+    return ops.assign(average, value)

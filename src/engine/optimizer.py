@@ -26,13 +26,18 @@ def build_optimizer(config: OptimizerConfig, parameters: list[Parameter]) -> "Ad
 
 
 class _Optimizer(nn.Cell):
-    """The parameters with their weight decay and learning-rate multiplier."""
+    """The parameters with their weight decay and learning-rate multiplier.
+
+    Weights are updated by a map over tuples. A loop that takes item i of a tuple would give every weight a graph of its own
+    that holds all weights: compiling would take time quadratic in their number.
+    """
 
     def __init__(self, config: OptimizerConfig, parameters: list[Parameter]):
         super().__init__(auto_prefix=False)
         self.weights = ParameterTuple(parameters)
         self.decays = tuple(weight_decay_of(p, config) for p in parameters)
         self.multipliers = tuple(lr_multiplier_of(p, config) for p in parameters)
+        self.map = ops.HyperMap()
 
 
 class AdamW(_Optimizer):
@@ -59,19 +64,19 @@ class AdamW(_Optimizer):
         power2 = ops.pow(Tensor(self.beta2, ms.float32), count)
         # The kernel adds eps to sqrt(v) before the bias correction, AdamW adds it after.
         eps = self.eps * ops.sqrt(1.0 - power2)
-        for i in range(len(self.weights)):
-            self._update(i, gradients[i], lr, power1, power2, eps)
-        return lr
+        update = ops.partial(_adamw, self.adam, (self.beta1, self.beta2, power1, power2, eps), lr)
+        return self.map(
+            update, self.weights, self.first_moments, self.second_moments, gradients, self.decays, self.multipliers
+        )
 
-    def _update(self, i, gradient, lr, power1, power2, eps):
-        """One weight. A method of its own: branches inside the unrolled loop exceed the call depth of deep networks."""
-        rate = lr * self.multipliers[i]
-        if self.decays[i] > 0:
-            ops.assign(self.weights[i], self.weights[i] * (1.0 - rate * self.decays[i]))
-        self.adam(
-            self.weights[i], self.first_moments[i], self.second_moments[i],
-            power1, power2, rate, self.beta1, self.beta2, eps, gradient,
-        )  # fmt: skip
+
+def _adamw(adam, constants, lr, weight, first_moment, second_moment, gradient, decay, multiplier):
+    """Update one weight."""
+    beta1, beta2, power1, power2, eps = constants
+    rate = lr * multiplier
+    if decay > 0:
+        ops.assign(weight, weight * (1.0 - rate * decay))
+    return adam(weight, first_moment, second_moment, power1, power2, rate, beta1, beta2, eps, gradient)
 
 
 class SGD(_Optimizer):
@@ -89,11 +94,12 @@ class SGD(_Optimizer):
 
     def construct(self, gradients, lr):
         """gradients: one tensor per weight; lr: fp32 scalar tensor."""
-        for i in range(len(self.weights)):
-            self._update(i, gradients[i], lr)
-        return lr
+        update = ops.partial(_sgd, self.apply, self.momentum, lr)
+        return self.map(update, self.weights, self.velocities, gradients, self.decays, self.multipliers)
 
-    def _update(self, i, gradient, lr):
-        if self.decays[i] > 0:
-            gradient = gradient + self.decays[i] * self.weights[i]
-        self.apply(self.weights[i], self.velocities[i], lr * self.multipliers[i], gradient, self.momentum)
+
+def _sgd(apply, momentum, lr, weight, velocity, gradient, decay, multiplier):
+    """Update one weight."""
+    if decay > 0:
+        gradient = gradient + decay * weight
+    return apply(weight, velocity, lr * multiplier, gradient, momentum)

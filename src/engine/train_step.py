@@ -74,11 +74,13 @@ class TrainStep(nn.Cell):
         self.clip_norm = clip_norm
         self.accumulate = accumulate
         self.loss_scale, self.average = loss_scale, average
+        self.map = ops.HyperMap()  # see src/engine/optimizer.py for why not a loop
         self.one = Tensor(1.0, ms.float32)
         self.iteration = Parameter(Tensor(0, ms.int32), name="iteration", requires_grad=False)
         self.sums = weights.clone(prefix="gradient_sum", init="zeros") if accumulate > 1 else ()
         trained = {id(weight) for weight in weights}
         state = [p for p in network.get_parameters() if id(p) not in trained] if protect_state else []
+        self.protect_state = bool(state)
         self.network_state = ParameterTuple(state)
         self.kept_state = self.network_state.clone(prefix="kept", init="same")
 
@@ -108,15 +110,16 @@ class TrainStep(nn.Cell):
         scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
         (_, total, parts), gradients = self.gradient(image, label, scale)
         if self.loss_scale is not None:
-            gradients = [gradient / scale for gradient in gradients]
+            gradients = self.map(ops.partial(_times, 1.0 / scale), gradients)
         stop = ops.zeros_like(total) if stop is None else stop
         values = self.mean_values(ops.concat((ops.stack((total, stop)), parts)))
         lr = self.rates[self.iteration]
         if self.accumulate > 1:
-            gradients = self._add(gradients)
+            gradients = self.map(ops.partial(_add, 1.0 / self.accumulate), self.sums, gradients)
         if update:
             gradients = self.mean_gradients(gradients)
-        norm = _global_norm(gradients)
+        # Sums of squares by tensor, then over all of them.
+        norm = ops.sqrt(ops.reduce_sum(ops.stack(self.map(_sum_of_squares, gradients))))
         finite = ops.isfinite(values[0] + norm)
         if update:
             self._update(gradients, norm, finite, lr)
@@ -127,39 +130,37 @@ class TrainStep(nn.Cell):
         """Move the weights, or return to the state before."""
         if self.clip_norm is not None:
             scale = ops.minimum(self.one, self.clip_norm / (norm + 1e-6))
-            gradients = [gradient * scale for gradient in gradients]
+            gradients = self.map(ops.partial(_times, scale), gradients)
         if finite:
             self.optimizer(gradients, lr)
             if self.average is not None:
                 self.average(self.iteration.astype(ms.float32))
-            _copy(self.kept_state, self.network_state)
-        else:
-            _copy(self.network_state, self.kept_state)
+            if self.protect_state:
+                self.map(ops.assign, self.kept_state, self.network_state)
+        elif self.protect_state:
+            self.map(ops.assign, self.network_state, self.kept_state)
         if self.loss_scale is not None:
             self.loss_scale(finite)
         ops.assign_add(self.iteration, Tensor(1, ms.int32))
         if self.accumulate > 1:
-            for total_gradient in self.sums:
-                ops.assign(total_gradient, ops.zeros_like(total_gradient))
-
-    def _add(self, gradients):
-        """Add this part's share to the sums and return them."""
-        summed = []
-        for i in range(len(self.sums)):
-            ops.assign_add(self.sums[i], gradients[i] / self.accumulate)
-            summed.append(self.sums[i] + 0.0)  # a value of its own: the sums are set to zero below
-        return summed
+            self.map(_clear, self.sums)
 
 
-def _copy(targets, sources):
-    for i in range(len(targets)):
-        ops.assign(targets[i], sources[i])
+def _times(factor, x):
+    return x * factor
 
 
-def _global_norm(gradients):
-    """L2 norm over all tensors. Sums over the last axis of a 2-D view: up to ten times as fast on CPU."""
-    squares = []
-    for gradient in gradients:
-        rows = gradient.view(gradient.shape[0], -1).astype(ms.float32)
-        squares.append(ops.reduce_sum(ops.reduce_sum(rows * rows, -1)))
-    return ops.sqrt(ops.reduce_sum(ops.stack(squares)))
+def _add(share, total, gradient):
+    """Add a part's share to the sum and return a value of its own: the sum is set to zero after the update."""
+    ops.assign_add(total, gradient * share)
+    return total + 0.0
+
+
+def _clear(total):
+    return ops.assign(total, ops.zeros_like(total))
+
+
+def _sum_of_squares(gradient):
+    """Sums over the last axis of a 2-D view: up to ten times as fast on CPU."""
+    rows = gradient.view(gradient.shape[0], -1).astype(ms.float32)
+    return ops.reduce_sum(ops.reduce_sum(rows * rows, -1))
