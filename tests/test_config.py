@@ -62,6 +62,13 @@ def test_every_config_of_the_project_loads(file):
     signature(BACKBONES[config.model.backbone.name]).bind(**options)
 
 
+@pytest.mark.parametrize(("one", "other"), [("ecenet_shapes", "fpn_effnet_lite0_shapes"), ("cpt_shapes", "quickstart")])
+def test_configs_that_are_compared_differ_in_the_decoder_alone(one, other):
+    first, second = (load_config(CONFIGS[0].with_name(f"{name}.yaml")).model_dump() for name in (one, other))
+    assert first["model"].pop("decoder")["name"] != second["model"].pop("decoder")["name"]
+    assert first == second
+
+
 def test_a_section_with_another_name_starts_afresh(config_file):
     decoder = load_config(config_file, ["model.decoder.name=fcn"]).model.decoder
     assert decoder.channels == 512  # the FCN's own default, not the FPN's 32
