@@ -83,7 +83,8 @@ def _draw_diversity(path, maps, image) -> None:
     axes[0].imshow(image)
     axes[0].set_title("image", fontsize=10)
     for axis, (level, shares) in zip(axes[1:], maps.items(), strict=True):
-        drawn = axis.imshow(np.log10(shares * shares.size), cmap="viridis", aspect="auto")
+        extent = (0, image.shape[1], image.shape[0], 0)  # drawn as large as the image
+        drawn = axis.imshow(np.log10(shares * shares.size), cmap="viridis", extent=extent)
         axis.set_title(f"E{level}, stride {4 * 2**level}", fontsize=10)
         figure.colorbar(drawn, ax=axis, fraction=0.05, label="log10 of share / even share" if level == 0 else None)
     for axis in axes:
