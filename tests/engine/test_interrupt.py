@@ -1,6 +1,5 @@
 """Signals become a request, and the handlers of before come back."""
 
-import os
 import signal
 
 import pytest
@@ -13,7 +12,7 @@ def test_first_signal_is_noted(number, capsys):
     before = signal.getsignal(number)
     with Interrupt() as interrupt:
         assert interrupt.signal is None
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)  # to this thread: noted before the next line
         assert interrupt.signal == number
     assert signal.getsignal(number) is before
     assert "finishing this step, then saving" in capsys.readouterr().out
@@ -21,5 +20,5 @@ def test_first_signal_is_noted(number, capsys):
 
 def test_second_ctrl_c_stops_at_once():
     with pytest.raises(KeyboardInterrupt), Interrupt():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
