@@ -18,7 +18,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/eval")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
-    parser.add_argument("--save-predictions", action="store_true", help="write every prediction as a colour PNG")
+    parser.add_argument("--save-predictions", action="store_true", help="write every prediction as a color PNG")
     parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw the first N images on one sheet")
     return parser.parse_args()
 
@@ -32,8 +32,8 @@ def main() -> None:
     from src import device
     from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
-    from src.engine.evaluator import Pictures, evaluate
-    from src.engine.runner import open_model
+    from src.inference.evaluator import Pictures, evaluate
+    from src.inference.runner import open_model
     from src.parallel import rank, world_size
 
     device.setup(config.device.target, config.device.mode)

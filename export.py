@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def known_classes(checkpoint, config):
-    """Class names and colours: the checkpoint's, or those of the named data set for a converted one."""
+    """Class names and colors: the checkpoint's, or those of the named data set for a converted one."""
     from src.data.catalog import load_dataset_info
 
     if "classes" in checkpoint.meta:
@@ -48,8 +48,8 @@ def main() -> None:
         raise UserError(f"--batch {arguments.batch}: expected at least 1")
 
     from src import device
-    from src.engine.checkpoint import load_checkpoint, load_network
-    from src.engine.exporter import export, write_description
+    from src.checkpoint import load_checkpoint, load_network
+    from src.inference.exporter import export, write_description
     from src.models import build_model
 
     device.setup(config.device.target, config.device.mode)
@@ -62,8 +62,8 @@ def main() -> None:
     description = write_description(
         exported.path,
         {
-            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "colours": "RGB"},
-            "normalise": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
+            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "colors": "RGB"},
+            "normalize": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
             "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
             "classes": classes,
             "colors": colors,

@@ -39,10 +39,10 @@ def main() -> None:
     from src import device, parallel
     from src.data.catalog import IGNORE
     from src.data.mindrecord import ensure_records
-    from src.engine.run_folder import RunFolder
-    from src.engine.trainer import Trainer
     from src.losses import build_criterion
     from src.models import build_model
+    from src.training.run_folder import RunFolder
+    from src.training.trainer import Trainer
     from src.weights.loading import load_backbone_weights, load_decoder_weights
 
     target = device.setup(config.device.target, config.device.mode)

@@ -10,4 +10,4 @@ fi
 config=$1 workers=$2
 shift 2
 source "$(dirname "$0")/python.sh"
-exec python -m src.tools.launch --workers "$workers" --config "$config" "$@"
+exec python -m src.launch --workers "$workers" --config "$config" "$@"

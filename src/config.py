@@ -13,7 +13,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from src.errors import UserError, nearest
+from src.errors import UserError, did_you_mean
 from src.schema import Config
 from src.schema.base import Section
 
@@ -93,7 +93,7 @@ def _read(path: Path, wanted_by: Path | None = None) -> dict:
         if wanted_by:
             raise UserError(f"{wanted_by}: base: no such file: {path}")
         siblings = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        raise UserError(f"config file not found: {path}{nearest(str(path), siblings)}")
+        raise UserError(f"config file not found: {path}{did_you_mean(str(path), siblings)}")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -141,13 +141,13 @@ def _explain(error: ValidationError, layers: list[Layer]) -> str:
         kind, context = item["type"], item.get("ctx", {})
         if kind == "extra_forbidden":
             valid = [name for section in sections for name in section.model_fields]
-            lines.append(f"{where}: unknown key '{dotted}'{nearest(key[-1], valid)} (valid: {', '.join(valid)})")
+            lines.append(f"{where}: unknown key '{dotted}'{did_you_mean(key[-1], valid)} (valid: {', '.join(valid)})")
         elif kind == "missing":
             lines.append(f"{where}: key '{dotted}' is missing")
         elif kind == "union_tag_not_found":
             lines.append(f"{where}: key '{dotted}.name' is missing (valid: {', '.join(_names(sections))})")
         elif kind == "union_tag_invalid":
-            hint = nearest(context["tag"], _names(sections))
+            hint = did_you_mean(context["tag"], _names(sections))
             names = ", ".join(_names(sections))
             lines.append(f"{where}: {dotted}.name: unknown '{context['tag']}'{hint} (valid: {names})")
         else:

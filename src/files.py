@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and output folders that are checked before any long work."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def check_writable(path: Path) -> None:
         raise UserError(f"--output {path}: {existing} is a file, not a folder; choose another --output")
     if not os.access(existing, os.W_OK):
         raise UserError(f"--output {path}: {existing} is not writable; choose another --output")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal; reads it in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

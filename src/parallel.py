@@ -1,7 +1,7 @@
 """Data-parallel workers: who this one is, and sums over all of them. With one worker they cost nothing.
 
 Each worker's loss is averaged over the workers, and so are its gradients. A loss that divides by a count which
-differs between workers (labelled pixels, present classes) therefore divides by `MeanOverWorkers` of the count: the
+differs between workers (labeled pixels, present classes) therefore divides by `MeanOverWorkers` of the count: the
 average of the workers' losses is then the loss of the whole batch.
 """
 

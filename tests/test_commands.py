@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from src.engine.runner import mindir_input_shape
+from src.inference.exported import mindir_input_shape
 from tests.commands import ROOT, run_inside
 
 
@@ -70,7 +70,7 @@ def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, mon
     assert protocol["mode"] == "slide 48x64 stride 16x64, scales 1.0 1.5, flip"
 
 
-def test_predict_writes_classes_colours_and_overlay(trained, small_config, tmp_path, monkeypatch, fails):
+def test_predict_writes_classes_colors_and_overlay(trained, small_config, tmp_path, monkeypatch, fails):
     photos = tmp_path / "photos"
     photos.mkdir()
     for index, size in enumerate([(50, 70), (64, 64)]):

@@ -1,6 +1,6 @@
-"""Data sets as data: class names, RGB colours, raw label value -> train id, where the files lie.
+"""Data sets as data: class names, RGB colors, raw label value -> train id, where the files lie.
 
-Classes, colours and raw values of the named sets stand in ``tables/NAME.csv``, in the order of the train ids. A
+Classes, colors and raw values of the named sets stand in ``tables/NAME.csv``, in the order of the train ids. A
 raw label value that is neither a class nor listed as ignored is an error when records are written
 (``src.data.mindrecord``): nothing is mapped silently.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from src.errors import UserError, nearest
+from src.errors import UserError, did_you_mean
 
 IGNORE = 255  # train id of pixels that take no part in training and scoring
 CLASSES_FILE = "classes.yaml"
@@ -84,13 +84,13 @@ def _camvid() -> DatasetInfo:
 
 
 def _cityscapes() -> DatasetInfo:
-    """Labels of the ids 0 to 33, 19 of them classes of the benchmark; -1 (licence plate) is 255 in 8 bits."""
+    """Labels of the ids 0 to 33, 19 of them classes of the benchmark; -1 (license plate) is 255 in 8 bits."""
     layout = Layout("leftImg8bit/{split}", "gtFine/{split}", "_leftImg8bit", "_gtFine_labelIds", nested=True)
     return _read_table("cityscapes", [*range(34), 255], (layout,))
 
 
 def _coco_stuff() -> DatasetInfo:
-    """COCO-Stuff 164k, the pixel maps of things and stuff; 255 is unlabelled, the ids that COCO left out are errors.
+    """COCO-Stuff 164k, the pixel maps of things and stuff; 255 is unlabeled, the ids that COCO left out are errors.
 
     mmsegmentation's preparation puts ``NAME_labelTrainIds.png`` beside each label.
     """
@@ -139,7 +139,7 @@ def load_dataset_info(name: str, root: str | Path | None = None, classes_file: s
         return NAMED[name]()
     if name != "folder":
         known = sorted([*NAMED, "folder"])
-        raise UserError(f"data set '{name}' is unknown{nearest(name, known)} (valid: {', '.join(known)})")
+        raise UserError(f"data set '{name}' is unknown{did_you_mean(name, known)} (valid: {', '.join(known)})")
     if classes_file is None and root is None:
         raise UserError("data.root is missing: the folder with images/, annotations/ and classes.yaml")
     return read_classes(Path(classes_file) if classes_file else Path(root) / CLASSES_FILE)
@@ -152,7 +152,7 @@ def read_classes(path: Path) -> DatasetInfo:
 
         classes: [background, road, car]
 
-    or, for other raw values, several of them to a class, chosen colours (RGB) and ignored values::
+    or, for other raw values, several of them to a class, chosen colors (RGB) and ignored values::
 
         classes:
           - {name: road, raw: [7, 8], color: [128, 64, 128]}
@@ -175,7 +175,7 @@ def read_classes(path: Path) -> DatasetInfo:
         raise UserError(f"{path}: expected keys classes: and ignore:, found {type(values).__name__}")
     for key in values:
         if key not in ("classes", "ignore"):
-            raise UserError(f"{path}: unknown key '{key}'{nearest(key, ('classes', 'ignore'))}")
+            raise UserError(f"{path}: unknown key '{key}'{did_you_mean(key, ('classes', 'ignore'))}")
     entries = values.get("classes")
     if not isinstance(entries, list) or not 2 <= len(entries) <= IGNORE:
         raise UserError(f"{path}: classes: expected a list of 2 to {IGNORE} classes, found {entries!r}")
@@ -209,7 +209,7 @@ def _read_entry(path: Path, train_id: int, entry: Any) -> tuple[str, list[int], 
         raise UserError(f"{where}: expected a name, or name, raw and color; found {entry!r}")
     for key in entry:
         if key not in ("name", "raw", "color"):
-            raise UserError(f"{where}: unknown key '{key}'{nearest(key, ('name', 'raw', 'color'))}")
+            raise UserError(f"{where}: unknown key '{key}'{did_you_mean(key, ('name', 'raw', 'color'))}")
     raw = entry.get("raw", train_id)
     raw = raw if isinstance(raw, list) else [raw]
     if not raw or not all(_is_value(value) for value in raw):
@@ -227,6 +227,6 @@ def _is_value(value: Any) -> bool:
 
 
 def _color(index: int) -> tuple[int, int, int]:
-    """Colours that stay apart for neighbouring ids: hues by the golden ratio, three levels of brightness."""
+    """Colors that stay apart for neighboring ids: hues by the golden ratio, three levels of brightness."""
     rgb = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
     return tuple(round(255 * channel) for channel in rgb)

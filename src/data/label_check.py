@@ -16,7 +16,7 @@ def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
     """Return the bytes of an image file and its (height, width).
 
     Raises:
-        UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with grey.)
+        UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with gray.)
     """
     try:
         data = path.read_bytes()
@@ -29,10 +29,10 @@ def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
-    """Read a label PNG (grey or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
+    """Read a label PNG (gray or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
 
     Raises:
-        UserError: unreadable, in colour, of another size than the image, or with a value outside the map.
+        UserError: unreadable, in color, of another size than the image, or with a value outside the map.
     """
     try:
         with Image.open(path) as image:
@@ -42,7 +42,7 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
         raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
     raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit a pixel; as an index it would be a mask
     if raw.ndim != 2:
-        raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colours")
+        raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
     if raw.shape != size:
         raise UserError(f"{path}: label is {raw.shape[0]}x{raw.shape[1]}, its image {size[0]}x{size[1]}")
     table = np.full(int(raw.max()) + 1, -1, np.int16)
@@ -58,7 +58,7 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Encode a grey [H, W] or RGB [H, W, 3] uint8 array as PNG."""
+    """Encode a gray [H, W] or RGB [H, W, 3] uint8 array as PNG."""
     return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
 
 

@@ -5,7 +5,6 @@ A folder of records holds ``{split}.mindrecord*`` for each split, ``metadata.jso
 train ids, the name, and the size.
 """
 
-import hashlib
 import json
 import shutil
 from bisect import bisect_right
@@ -22,6 +21,7 @@ from src.data.folders import Sample, list_samples, with_label_map
 from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
 from src.data.shapes import scene
 from src.errors import UserError, listing
+from src.files import sha256
 from src.schema.data import DataConfig, ShapesConfig
 
 SCHEMA_VERSION = 1
@@ -41,7 +41,7 @@ class Split:
 
     count: int
     size: list[int] | None  # [H, W] if all images have one size
-    class_share: list[float]  # share of each class in the labelled pixels
+    class_share: list[float]  # share of each class in the labeled pixels
     ignored_share: float  # share of ignored pixels in all pixels
 
 
@@ -207,8 +207,8 @@ def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: Datase
         if number + 1 in ends:
             writer.commit()
             writer = None
-    labelled = max(int(pixels[:IGNORE].sum()), 1)
-    shares = (pixels[: len(info.classes)] / labelled).round(8).tolist()
+    labeled = max(int(pixels[:IGNORE].sum()), 1)
+    shares = (pixels[: len(info.classes)] / labeled).round(8).tolist()
     size = list(sizes.pop()) if len(sizes) == 1 else None
     return Split(source.count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
 
@@ -229,13 +229,8 @@ def _writer(path: Path, source: _Source) -> FileWriter:
 
 
 def _write_manifest(folder: Path) -> None:
-    files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(folder.iterdir())}
     (folder / "manifest.json").write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_metadata(records: str | Path) -> Metadata:
@@ -277,7 +272,7 @@ def check_records(records: str | Path) -> None:
             raise UserError(f"{path} is missing{again(records)}")
         if path.stat().st_size != expected["bytes"]:
             raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{again(records)}")
-        if _sha256(path) != expected["sha256"]:
+        if sha256(path) != expected["sha256"]:
             raise UserError(f"{path} does not match its checksum: it is damaged{again(records)}")
 
 

@@ -1,6 +1,6 @@
 """The synthetic set: scenes of overlapping textured shapes, drawn from a seed.
 
-Colours and textures are drawn independently of the class, so that only the shape tells the class. There are
+Colors and textures are drawn independently of the class, so that only the shape tells the class. There are
 thin structures (rings, crosses, lines), noise, uneven light, and a border of ignored pixels along contours.
 Scene ``index`` of a split depends on (seed, split, index, size) and on nothing else.
 """
@@ -12,7 +12,7 @@ from src.data.catalog import IGNORE, SHAPES
 
 SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
 MOST_OVERLAP = 0.1  # share of a shape that another may hide
-LEAST_CONTRAST = 120  # distance in RGB between the mean colours of a shape and the background
+LEAST_CONTRAST = 120  # distance in RGB between the mean colors of a shape and the background
 
 
 def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -81,9 +81,9 @@ def _polygon(center: np.ndarray, radius: float, turn: float, corners: int) -> np
 
 
 def _texture(random, height: int, width: int, unlike: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """A plane of two random colours [H, W, 3], mixed by stripes, checks, blotches or a slow gradient.
+    """A plane of two random colors [H, W, 3], mixed by stripes, checks, blotches or a slow gradient.
 
-    Also returns its mean colour, which is at least ``LEAST_CONTRAST`` away from the colour ``unlike``.
+    Also returns its mean color, which is at least ``LEAST_CONTRAST`` away from the color ``unlike``.
     """
     color = random.uniform(30, 225, 3)
     while unlike is not None and np.linalg.norm(color - unlike) < LEAST_CONTRAST:
@@ -115,7 +115,7 @@ def _smooth_noise(random, height: int, width: int, cells: int) -> np.ndarray:
 
 
 def _contours(label: np.ndarray) -> np.ndarray:
-    """Pixels whose right or lower neighbour has another class: a border one pixel wide."""
+    """Pixels whose right or lower neighbor has another class: a border one pixel wide."""
     border = np.zeros(label.shape, bool)
     border[:, :-1] |= label[:, :-1] != label[:, 1:]
     border[:-1] |= label[:-1] != label[1:]

@@ -1,7 +1,7 @@
 """Transforms of image and label, each a small class; OpenCV, RGB throughout.
 
 A transform takes (image uint8 RGB [H, W, 3], label uint8 [H, W] or None, generator) and returns image and
-label. Labels are only ever resized by nearest neighbour. Without a label (evaluation) the image alone changes.
+label. Labels are only ever resized by nearest neighbor. Without a label (evaluation) the image alone changes.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Resize:
 class RandomCrop:
     """Cut (h, w) at a random place; a side that is shorter is kept whole.
 
-    While one class fills more than ``max_class_share`` of the labelled pixels, or there are none, another place
+    While one class fills more than ``max_class_share`` of the labeled pixels, or there are none, another place
     is drawn, up to 10 times; the last one is then taken as it is.
     """
 
@@ -136,7 +136,7 @@ class PhotometricDistortion:
 
 
 class Pad:
-    """Fill up to (h, w) at the right and bottom: the image with the mean colour, the label with ``IGNORE``."""
+    """Fill up to (h, w) at the right and bottom: the image with the mean color, the label with ``IGNORE``."""
 
     def __init__(self, size: Sequence[int], mean: Sequence[float]):
         self.size, self.color = size, tuple(round(value) for value in mean)
@@ -180,7 +180,7 @@ def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: 
     """Build the transforms of ``data.train_transforms`` or ``data.eval_transforms`` in the order given.
 
     Raises:
-        UserError: ``normalize`` is not the last one (whatever follows would work on numbers instead of colours),
+        UserError: ``normalize`` is not the last one (whatever follows would work on numbers instead of colors),
             or evaluation would change more than the image's size: its label stays as it is.
     """
     names = [config.name for config in configs]
@@ -214,7 +214,7 @@ def fitting_ratio(shape: Sequence[int], size: Sequence[int]) -> float:
 
 
 def resize_pair(image: np.ndarray, label: np.ndarray | None, size: tuple[int, int]) -> Pair:
-    """Resize to (H, W), half-pixel centres: the image bilinearly, the label by nearest neighbour."""
+    """Resize to (H, W), half-pixel centers: the image bilinearly, the label by nearest neighbor."""
     if image.shape[:2] != size:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
         if label is not None:

@@ -4,7 +4,7 @@ A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns
 function that draws them stands here.
 """
 
-from src.explain import cpt, ecenet
+from src.explain import cpt, csnet, ecenet
 
-# decoder: draw(arrays by name, image, class names, colours, folder, stem, pixel) -> paths written
-DRAWERS = {"ecenet": ecenet.draw, "cpt": cpt.draw}
+# decoder: draw(arrays by name, image, class names, colors, folder, stem, pixel) -> paths written
+DRAWERS = {"ecenet": ecenet.draw, "cpt": cpt.draw, "csnet": csnet.draw}

@@ -10,7 +10,8 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from src.visualize import colorize, draw_matrix, save_figure, write_image
+from src.report.charts import draw_matrix, mark_pixel, save_figure
+from src.report.images import colorize, write_image
 
 BARS = 20  # categories in a bar chart at most, those with the highest attention
 
@@ -32,7 +33,7 @@ def draw(
         arrays: ``assignment_I`` [1, h, w], ``attention_I`` [1, H, W, K], ``memory_I`` [K, D], ``updates_I`` [K] of
             the block at level I; any of them may be missing.
         image: RGB uint8 [H', W', 3].
-        classes, colors: names and RGB colours, K of each.
+        classes, colors: names and RGB colors, K of each.
         pixel: (row, column) in the image whose attention is shown.
     """
     written = []
@@ -52,7 +53,7 @@ def draw(
 
 
 def _draw_assignment(path: Path, assignment: np.ndarray, image: np.ndarray, colors) -> None:
-    """Class map [h, w] in the classes' colours, half transparent over the image."""
+    """Class map [h, w] in the classes' colors, half transparent over the image."""
     size = (image.shape[1], image.shape[0])
     drawn = cv2.resize(colorize(assignment, colors), size, interpolation=cv2.INTER_NEAREST)
     write_image(path, cv2.addWeighted(image, 0.4, drawn, 0.6, 0))
@@ -65,11 +66,7 @@ def _draw_attention(path: Path, attention: np.ndarray, image: np.ndarray, pixel,
     weights = attention[row * height // image.shape[0], column * width // image.shape[1]]
     order = np.argsort(-weights)[:BARS]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    left.imshow(image)
-    left.plot(column, row, marker="+", markersize=16, markeredgewidth=5, color="black")
-    left.plot(column, row, marker="+", markersize=14, markeredgewidth=2, color="white")
-    left.axis("off")
-    left.set_title(f"pixel ({row}, {column})", fontsize=10)
+    mark_pixel(left, image, pixel)
     bars = [np.array(colors[k]) / 255 for k in order]
     right.barh(range(len(order)), weights[order], color=bars, edgecolor="0.4", linewidth=0.5)
     right.set_yticks(range(len(order)), [classes[k] for k in order], fontsize=8)

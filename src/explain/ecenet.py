@@ -10,7 +10,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from src.visualize import save_figure
+from src.report.charts import save_figure
 
 ROWS = 8  # classes shown at most: those whose masks are the highest at the most pixels
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
@@ -30,7 +30,7 @@ def draw(
     Args:
         arrays: ``mask_I`` raw masks [1, K, h, w], ``diversity_I`` [1, h, w] of level I.
         image: RGB uint8 [H, W, 3].
-        classes, colors: names and RGB colours, K of each.
+        classes, colors: names and RGB colors, K of each.
         pixel: not used here; the other decoders' pictures are of one pixel.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def _draw_masks(path, masks, image, classes, colors) -> None:
     """A row per class: sigmoid of the mask at each level, and of the sum of all, over the image."""
     chosen = largest_classes(masks, ROWS)
     size = image.shape[1::-1]
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     figure, axes = plt.subplots(
         len(chosen), 6, figsize=(13, 2.2 * len(chosen) * size[1] / size[0] + 0.5), squeeze=False
     )
@@ -65,7 +65,7 @@ def _draw_masks(path, masks, image, classes, colors) -> None:
         row[0].set_ylabel(classes[index], color=np.array(colors[index]) / 255 * 0.8, fontsize=11, fontweight="bold")
         resized = [cv2.resize(masks[level][index], size) for level in LEVELS]
         for axis, mask in zip(row[1:], [*resized, sum(resized)], strict=True):
-            axis.imshow(grey, cmap="gray", alpha=0.5)
+            axis.imshow(gray, cmap="gray", alpha=0.5)
             axis.imshow(0.5 + 0.5 * np.tanh(mask / 2), cmap="magma", vmin=0, vmax=1, alpha=0.75)
     titles = ["image", *[f"M{level}, stride {4 * 2**level}" for level in LEVELS], "sum (class branch)"]
     for axis, title in zip(axes[0], titles, strict=True):

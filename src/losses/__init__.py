@@ -17,7 +17,7 @@ from src.losses.cross_entropy import CrossEntropy
 from src.losses.diversity import DiversityLoss
 from src.losses.mask import MaskLoss
 from src.models.decoders import DECODERS
-from src.models.layers import resize_bilinear
+from src.models.layers.resize import resize_bilinear
 from src.schema import Config
 from src.schema.losses import (
     AssignmentConfig,

@@ -2,7 +2,7 @@
 
 Paper: He et al., "Consistent-Separable Feature Representation for Semantic Segmentation", AAAI 2021.
 From the paper: a loss that draws the features of a class together and pushes classes apart.
-Our reading, all of it, because no formula could be checked. For every class c with at least ``min_pixels`` labelled
+Our reading, all of it, because no formula could be checked. For every class c with at least ``min_pixels`` labeled
 pixels, mu_c is the mean of its features f_p; a and b are two such classes, and [x]+ is max(x, 0):
 
     cosine      intra = mean_c mean_p [1 - f_p mu_c - delta_v]+       inter = mean_ab [mu_a mu_b - delta_d]+
@@ -10,17 +10,17 @@ pixels, mu_c is the mean of its features f_p; a and b are two such classes, and 
     euclidean   intra = mean_c mean_p [|f_p - mu_c| - delta_v]+^2     inter = mean_ab [2 delta_d - |mu_a - mu_b|]+^2
                                                                       delta_v 0.5, delta_d 1.5
 
-The label is brought to the features' size by nearest neighbour. Scope ``image`` takes classes and centres from each
+The label is brought to the features' size by nearest neighbor. Scope ``image`` takes classes and centers from each
 image, then the mean over the images that have such a class; an image with only one counts with inter 0, an image
 with none does not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has
-enough pixels, values and gradients are 0. Gradients flow through the centres.
+enough pixels, values and gradients are 0. Gradients flow through the centers.
 """
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.models.label_resize import resize_nearest
+from src.models.layers.labels import resize_nearest
 from src.parallel import MeanOverWorkers, SumOverWorkers, world_size
 
 MARGINS = {"cosine": (0.05, 0.1), "euclidean": (0.5, 1.5)}  # distance: delta_v, delta_d
@@ -35,7 +35,7 @@ _product = ops.BatchMatMul()  # the gradient of ops.matmul fails for a batch of 
 class Consistency(nn.Cell):
     """CAC loss of a feature map.
 
-    All sums over the pixels of a class and all look-ups of a pixel's centre are products with the one-hot label.
+    All sums over the pixels of a class and all look-ups of a pixel's center are products with the one-hot label.
     Memory is a few times B (C + K) P numbers for P = h w pixels, and K^2 per image; pairs of pixels never appear.
     With several workers the mean of their losses is the loss of all images.
 
@@ -88,13 +88,13 @@ class Consistency(nn.Cell):
             sums = self.sum_over_workers(sums.sum(0, keepdims=True))
         chosen = (counts >= self.min_pixels).astype(ms.float32)  # [G, K]
         classes = chosen.sum(1, keepdims=True)  # [G, 1]
-        centres = sums * _inverse(counts).expand_dims(1)  # [G, C, K]
+        centers = sums * _inverse(counts).expand_dims(1)  # [G, C, K]
         if self.cosine:
-            centres = _unit(centres)
-        intra = self._intra(features, member, centres, chosen * _inverse(counts) * _inverse(classes))
-        inter = self._inter(centres, chosen, _inverse(classes * (classes - 1)))
+            centers = _unit(centers)
+        intra = self._intra(features, member, centers, chosen * _inverse(counts) * _inverse(classes))
+        inter = self._inter(centers, chosen, _inverse(classes * (classes - 1)))
         if self.whole_batch:
-            return intra * self.workers, inter  # the pixels are shared out among the workers, the centres are not
+            return intra * self.workers, inter  # the pixels are shared out among the workers, the centers are not
         images = _inverse(self.mean_over_workers((classes > 0).astype(ms.float32).sum()))
         return intra * images, inter * images
 
@@ -104,10 +104,10 @@ class Consistency(nn.Cell):
         label = ops.select(label == self.ignore_index, ops.full_like(label, -1), label)
         return ops.one_hot(label, self.num_classes, 1.0, 0.0, 1)
 
-    def _intra(self, features, member, centres, weights):
-        """Features [B, C, P], member [B, K, P], centres [G, C, K], weight of a pixel by its class [G, K] -> scalar."""
+    def _intra(self, features, member, centers, weights):
+        """Features [B, C, P], member [B, K, P], centers [G, C, K], weight of a pixel by its class [G, K] -> scalar."""
         batch = features.shape[0]
-        own = _product(_for_each(centres, batch), member)  # [B, C, P]
+        own = _product(_for_each(centers, batch), member)  # [B, C, P]
         if self.cosine:
             excess = ops.relu(1.0 - self.intra_margin - _sum_channels(features * own))
         else:
@@ -117,11 +117,11 @@ class Consistency(nn.Cell):
         weights = _product(_for_each(weights.expand_dims(1), batch), member)  # [B, 1, P]
         return (excess * weights).reshape(batch, -1).sum(1).sum()
 
-    def _inter(self, centres, chosen, weight):
-        """Centres [G, C, K], chosen [G, K], weight of a pair [G, 1] -> scalar."""
-        rows = centres.swapaxes(1, 2)
+    def _inter(self, centers, chosen, weight):
+        """Centers [G, C, K], chosen [G, K], weight of a pair [G, 1] -> scalar."""
+        rows = centers.swapaxes(1, 2)
         if self.cosine:
-            excess = ops.relu(_product(rows, centres) - self.inter_margin)
+            excess = ops.relu(_product(rows, centers) - self.inter_margin)
         else:
             excess = ops.relu(2.0 * self.inter_margin - ops.cdist(rows, rows)) ** 2
         pairs = _product(chosen.expand_dims(2), chosen.expand_dims(1)) * self.others  # [G, K, K]

@@ -7,7 +7,7 @@ formulas are our reading, after the SegViT family (sigmoid focal loss and dice p
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.models.layers import resize_bilinear
+from src.models.layers.resize import resize_bilinear
 from src.parallel import SumOverWorkers, world_size
 
 

@@ -2,14 +2,14 @@
 
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder
+from src.models.layers.sync_norm import synchronize
 from src.models.segmentor import Segmentor
-from src.models.sync_norm import synchronise
 from src.parallel import world_size
 from src.schema.model import ModelConfig
 
 
 def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
-    """Build the network of a configuration's ``model`` section, freshly initialised.
+    """Build the network of a configuration's ``model`` section, freshly initialized.
 
     The files of ``weights`` are not read here. For reproducible weights and dropout masks call
     ``mindspore.set_seed`` before.
@@ -19,5 +19,5 @@ def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
     decoder = build_decoder(options.pop("name"), backbone.out_channels, num_classes, **options)
     network = Segmentor(backbone, decoder)
     if model_config.norm == "sync" or (model_config.norm == "auto" and world_size() > 1):
-        synchronise(network)
+        synchronize(network)
     return network

@@ -2,7 +2,7 @@
 
 from mindspore import nn, ops
 
-from src.models.layers import resize_bilinear
+from src.models.layers.resize import resize_bilinear
 
 
 class Segmentor(nn.Cell):
@@ -23,7 +23,7 @@ class Segmentor(nn.Cell):
         self.needs_label = getattr(decoder, "needs_label", False)
 
     def construct(self, image, label=None):
-        """Normalised RGB [B, 3, H, W] -> logits [B, K, H, W]; in training the decoder's tuple, unresized.
+        """Normalized RGB [B, 3, H, W] -> logits [B, K, H, W]; in training the decoder's tuple, unresized.
 
         ``label``, int32 [B, H, W], is read in training only, and only if ``needs_label``.
         """

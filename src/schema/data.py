@@ -41,7 +41,7 @@ class PhotometricDistortionConfig(Section):
 
 
 class PadConfig(Section):
-    """Fill up to ``data.crop`` at the right and bottom: image with the mean colour, label with 255."""
+    """Fill up to ``data.crop`` at the right and bottom: image with the mean color, label with 255."""
 
     name: Literal["pad"]
 

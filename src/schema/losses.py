@@ -55,7 +55,7 @@ class ConsistencyConfig(Section):
 
     weight: Annotated[float, Field(ge=0)] = 0.5  # of intra + inter; 0: reported, but not trained
     distance: Literal["cosine", "euclidean"] = "cosine"
-    scope: Literal["image", "batch"] = "image"  # where a class's centre is taken
+    scope: Literal["image", "batch"] = "image"  # where a class's center is taken
     min_pixels: Count = 8  # pixels of a class, at the features' size, from which on it takes part
     intra_margin: Margin | None = None  # null: 0.05 with cosine, 0.5 with euclidean
     inter_margin: Margin | None = None  # null: 0.1 with cosine, 1.5 with euclidean

@@ -77,9 +77,9 @@ def train_step(config: Config) -> tuple[Callable[[], object], int]:
     from mindspore import Tensor
 
     from src.data.catalog import IGNORE
-    from src.engine.step_builder import build_step
     from src.losses import build_criterion
     from src.models import build_model
+    from src.training.step_builder import build_step
 
     classes = _num_classes(config)
     network = build_model(config.model, classes).set_train()
@@ -121,8 +121,8 @@ def _random_batch(config: Config, classes: int) -> tuple[np.ndarray, np.ndarray]
 
 def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], int]:
     """One image through the network and the evaluation protocol to a class map."""
-    from src.engine.inference import predict
-    from src.engine.runner import network_runner
+    from src.inference.protocol import predict
+    from src.inference.runner import network_runner
     from src.models import build_model
 
     runner = network_runner(build_model(config.model, _num_classes(config)))
@@ -146,7 +146,7 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
     from mindspore import Tensor
 
     from src import device
-    from src.engine.runner import check_image_size
+    from src.inference.runner import check_image_size
     from src.models import build_model
     from src.models.complexity import by_part, multiply_adds, parameters_by_part
 

@@ -12,10 +12,10 @@ the result is the whole network, ready for eval.py, or with ``head`` the decoder
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
-from src.errors import UserError, listing, nearest, run_command
+from src.errors import UserError, did_you_mean, listing, run_command
+from src.files import sha256
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -43,7 +43,7 @@ def main() -> None:
 
     foreign = [name for name in SOURCES if name != "own"]
     if arguments.source not in foreign:
-        hint = nearest(arguments.source, foreign)
+        hint = did_you_mean(arguments.source, foreign)
         raise UserError(f"--source {arguments.source}: unknown{hint} Valid: {', '.join(foreign)}")
 
     from src.models.backbones import BACKBONES
@@ -53,7 +53,7 @@ def main() -> None:
     if arch not in BACKBONES and (arch, arguments.source) != (HEAD, RELEASE):
         if arch == HEAD:
             raise UserError(f"--arch {HEAD}: only of --source {RELEASE}; {arguments.source} has no known decoder")
-        raise UserError(f"--arch {arch}: unknown{nearest(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
+        raise UserError(f"--arch {arch}: unknown{did_you_mean(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
     if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
         raise UserError(f"--window {arguments.window}: is for Swin backbones and at least 2")
 
@@ -70,9 +70,9 @@ def _convert_backbone(arguments: argparse.Namespace, source_file: Path) -> None:
     from mindspore.nn.utils import no_init_parameters
 
     from src.models.backbones import build_backbone
-    from src.weights.catalog import refuse_caffe
     from src.weights.convert import convert
     from src.weights.loading import own_parameters
+    from src.weights.normalization import refuse_caffe
     from src.weights.options import options_from
     from src.weights.reading import read_tensors
 
@@ -134,16 +134,16 @@ def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
 
 
 def _write(arguments: argparse.Namespace, source_file: Path, values: dict, **facts: object) -> None:
-    from src.engine.checkpoint import write_checkpoint
-    from src.weights.catalog import normalisation
+    from src.checkpoint import write_checkpoint
+    from src.weights.normalization import normalization
 
     meta = {
         **facts,
         "source": arguments.source,
         "arch": arguments.arch,
         "file": source_file.name,
-        "sha256": _sha256(source_file),
-        **normalisation(arguments.source, arguments.arch, source_file)._asdict(),
+        "sha256": sha256(source_file),
+        **normalization(arguments.source, arguments.arch, source_file)._asdict(),
     }
     write_checkpoint(arguments.output, values, meta)
     print(f"wrote {arguments.output}; images: mean {list(meta['mean'])}, std {list(meta['std'])}, {meta['channels']}")
@@ -152,14 +152,6 @@ def _write(arguments: argparse.Namespace, source_file: Path, values: dict, **fac
 def _print_needs(part: str, options: dict[str, object]) -> None:
     if options:
         print(f"model.{part} needs: " + ", ".join(f"{key}: {str(value).lower()}" for key, value in options.items()))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
     python -m src.tools.feature_report --config config/csnet_shapes.yaml \\
         --checkpoint runs/csnet_shapes/checkpoints/best.ckpt
 
-The features are the map before the decoder's classifier (or with ``--features consistent`` C-S Net's C-S features), of
-whole images. Prints and writes (feature_report.json) the
-mean distance of pixels from the centre of their class (intra), of the centres from each other (inter) and the ratio of
-the two; ``src/engine/features.py`` defines them. Draws the similarities of the centres (similarities.png; distances
-with ``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
+The features are the map before the decoder's classifier, or with ``--features NAME`` another map that the decoder
+names in its ``EXPLAINS`` (C-S Net: ``consistent``), of whole images. Prints and writes (feature_report.json) the mean
+distance of pixels from the center of their class (intra), of the centers from each other (inter) and the ratio of the
+two; ``src/metrics/separability.py`` defines them. Draws the similarities of the centers (similarities.png; distances with
+``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
 """
 
 import argparse
@@ -27,8 +27,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
     parser.add_argument("--split", metavar="NAME", help="default: data.val_split")
     parser.add_argument(
-        "--features", choices=["classifier", "consistent"], default="classifier",
-        help="map before the classifier (default), or that of C-S Net on which the consistency loss acts",
+        "--features", default="classifier", metavar="NAME",
+        help="classifier (default): the map before the classifier; or a map that the decoder explains itself by",
     )  # fmt: skip
     parser.add_argument("--distance", choices=["cosine", "euclidean"], default="cosine")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/features")
@@ -39,17 +39,17 @@ def parse_arguments() -> argparse.Namespace:
 
 def draw(report, colors, output: Path) -> list[Path]:
     """Write the two pictures; return their files."""
-    from src.engine.features import principal_components
-    from src.visualize import draw_matrix, draw_projection
+    from src.metrics.separability import principal_components
+    from src.report.charts import draw_matrix, draw_projection
 
     matrix, projection = output / "similarities.png", output / "projection.png"
     present = report.present
     names = [report.classes[index] for index in present]
     between = report.between[np.ix_(present, present)]
     if report.distance == "cosine":
-        draw_matrix(matrix, 1 - between, names, "cosine similarity of the class centres", (-1.0, 1.0))
+        draw_matrix(matrix, 1 - between, names, "cosine similarity of the class centers", (-1.0, 1.0))
     else:
-        draw_matrix(matrix, between, names, "distance of the class centres", (0.0, max(float(between.max()), 1e-6)))
+        draw_matrix(matrix, between, names, "distance of the class centers", (0.0, max(float(between.max()), 1e-6)))
     points, shares = principal_components(report.sample)
     axes = [f"component {index + 1} ({share:.0%} of the variance)" for index, share in enumerate(shares)]
     totals = report.totals()
@@ -72,8 +72,8 @@ def main() -> None:
     from src import device
     from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
-    from src.engine.features import measure_features
-    from src.engine.runner import features_runner, open_model
+    from src.inference.runner import features_runner, open_model
+    from src.metrics.separability import measure_features
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
@@ -81,10 +81,7 @@ def main() -> None:
     split = arguments.split or config.data.val_split
     fixed_size = metadata.split(split).size is not None
     network = open_model(config, arguments.checkpoint, fixed_size, metadata.classes).network
-    consistent = arguments.features == "consistent"
-    if consistent and not hasattr(network.decoder, "embed_consistent"):
-        raise UserError(f"--features consistent: decoder {config.model.decoder.name} has none; csnet has")
-    runner = features_runner(network, fixed_size, consistent)
+    runner = features_runner(network, fixed_size, arguments.features)
     samples = EvalPipeline(config.data.records, split, config.data)
     weights = str(arguments.checkpoint)
     report = measure_features(runner, samples, metadata.classes, arguments.distance, weights, seed=arguments.seed)

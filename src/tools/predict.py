@@ -3,7 +3,7 @@
     python -m src.tools.predict --config config/fpn_resnet18_camvid.yaml \\
         --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt --input photos --output runs/photos
 
-Writes for each image ``NAME.png`` (train ids, 8-bit grey), ``NAME_color.png`` and ``NAME_overlay.png``; with
+Writes for each image ``NAME.png`` (train ids, 8-bit gray), ``NAME_color.png`` and ``NAME_overlay.png``; with
 ``--explain`` also pictures of what happens inside the decoder (ECENet, CPT), on the whole image at once.
 """
 
@@ -29,7 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--input", required=True, type=Path, metavar="PATH", help="an image or a folder of images")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--explain", action="store_true", help="also draw what happens inside the decoder")
-    parser.add_argument("--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="of --explain (default: centre)")
+    parser.add_argument("--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="of --explain (default: center)")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     return parser.parse_args()
 
@@ -67,7 +67,7 @@ def check_targets(images: list[Path], output: Path) -> None:
 
 
 def check_pixel(pixel: list[int] | None, image: np.ndarray) -> tuple[int, int]:
-    """The pixel to explain, (row, column): the given one, or the centre.
+    """The pixel to explain, (row, column): the given one, or the center.
 
     Raises:
         UserError: it lies outside the image.
@@ -88,10 +88,10 @@ def main() -> None:
     from src import device
     from src.data.catalog import load_dataset_info
     from src.data.transforms import build_transforms, decode_image
-    from src.engine.inference import predict
-    from src.engine.runner import explanation_runner, open_model
     from src.explain import DRAWERS
-    from src.visualize import colorize, write_image
+    from src.inference.protocol import predict
+    from src.inference.runner import explanation_runner, open_model
+    from src.report.images import colorize, write_image
 
     decoder = config.model.decoder.name
     if arguments.explain and decoder not in DRAWERS:
@@ -102,12 +102,12 @@ def main() -> None:
     check_writable(arguments.output)
     check_targets(images, arguments.output)
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
-    # A converted checkpoint does not know its classes; those of a named data set stand in the catalogue.
+    # A converted checkpoint does not know its classes; those of a named data set stand in the catalog.
     info = None if config.data.name == "folder" else load_dataset_info(config.data.name)
     model = open_model(config, arguments.checkpoint, len(images) == 1, list(info.classes) if info else None)
     colors = model.colors or (info and info.colors)
     if not colors:
-        raise UserError(f"{arguments.checkpoint}: its classes and colours are not known; use the .ckpt of train.py")
+        raise UserError(f"{arguments.checkpoint}: its classes and colors are not known; use the .ckpt of train.py")
     if arguments.explain and not model.network:
         raise UserError(f"{arguments.checkpoint}: --explain takes the .ckpt that this file was exported from")
     explain = explanation_runner(model.network) if arguments.explain else None
@@ -115,8 +115,8 @@ def main() -> None:
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
             pixel = check_pixel(arguments.pixel, image)
-            normalised, _ = transforms(image, None, np.random.default_rng(0))
-            classes = predict(model.run, normalised[None], config.eval, image.shape[:2])
+            normalized, _ = transforms(image, None, np.random.default_rng(0))
+            classes = predict(model.run, normalized[None], config.eval, image.shape[:2])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
         drawn = colorize(classes, colors)
@@ -124,7 +124,7 @@ def main() -> None:
         write_image(arguments.output / f"{path.stem}_overlay.png", cv2.addWeighted(image, 0.5, drawn, 0.5, 0))
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
         if explain:
-            arrays = explain(normalised[None])
+            arrays = explain(normalized[None])
             DRAWERS[decoder](arrays, image, model.classes, colors, arguments.output, path.stem, pixel)
     print(f"wrote {len(images)} predictions into {arguments.output}")
 

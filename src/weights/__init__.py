@@ -1,1 +1,1 @@
-"""Pretrained weights of other programs: reading their files, their parameter names, their normalisation."""
+"""Pretrained weights of other programs: reading their files, their parameter names, their normalization."""

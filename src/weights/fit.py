@@ -29,7 +29,7 @@ def fit(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | N
 def resize_table(table: np.ndarray, side: int) -> np.ndarray:
     """Interpolate a table of relative positions [n * n, heads] to [side * side, heads], bicubic as in Swin's code.
 
-    Half-pixel centres, no antialiasing, clamped borders: equal to PyTorch's ``interpolate(mode="bicubic")``.
+    Half-pixel centers, no antialiasing, clamped borders: equal to PyTorch's ``interpolate(mode="bicubic")``.
     """
     old = math.isqrt(len(table))
     matrix = _bicubic(old, side)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.engine.checkpoint import load_checkpoint
+from src.checkpoint import load_checkpoint
 from src.errors import UserError, listing
 from src.schema.data import DataConfig
 from src.schema.model import BackboneConfig
-from src.weights.catalog import check_normalisation, normalisation, refuse_caffe
 from src.weights.convert import convert
+from src.weights.normalization import check_normalization, normalization, refuse_caffe
 from src.weights.packaged import resolve
 from src.weights.reading import read_weights
 from src.weights.sources import detect
@@ -26,7 +26,7 @@ def load_backbone_weights(
         backbone: the cell, with or without the prefix ``backbone.`` in its parameters' names.
         backbone_config: its section of the config; the name is used.
         path: file of any format of ``reading.read_tensors``, or the word ``package`` (see ``packaged``).
-        data_config: section ``data``, whose normalisation is compared with that of the weights.
+        data_config: section ``data``, whose normalization is compared with that of the weights.
 
     Returns:
         A line to print about how much was loaded; where ``data_config`` contradicts the weights, a warning below it.
@@ -48,7 +48,7 @@ def load_backbone_weights(
     text = f"{path}: {report}"
     if data_config is not None:
         known = meta if source == "own" else {"source": source, **_as_meta(source, arch, path)}
-        warning = check_normalisation(known, data_config)
+        warning = check_normalization(known, data_config)
         text += f"\n{warning}" if warning else ""
     return text
 
@@ -100,5 +100,5 @@ def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
 
 
 def _as_meta(source: str, arch: str, path: str | Path) -> dict[str, object]:
-    values = normalisation(source, arch, path)
+    values = normalization(source, arch, path)
     return {} if values is None else values._asdict()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
-from src.engine.checkpoint import TRAIN, load_checkpoint
+from src.checkpoint import TRAIN, load_checkpoint
 from src.errors import UserError
 from src.weights import torch_file
 from src.weights.containers import unwrap

@@ -47,7 +47,7 @@ class Origin(NamedTuple):
 def unfold_order(values: np.ndarray) -> np.ndarray:
     """Undo the order of mmsegmentation's patch merging: [out, 4 * C] or [4 * C] -> the same shape.
 
-    Its ``nn.Unfold`` lays the 2x2 neighbours out as (channel, row, column); everybody else has (column, row, channel).
+    Its ``nn.Unfold`` lays the 2x2 neighbors out as (channel, row, column); everybody else has (column, row, channel).
     """
     channels = values.shape[-1] // 4
     split = values.reshape(*values.shape[:-1], channels, 2, 2)

@@ -9,7 +9,7 @@ from tests.data.conftest import write_pair
 
 
 @pytest.mark.parametrize("name", ["camvid", "shapes"])
-def test_each_class_has_one_colour_and_a_raw_value(name):
+def test_each_class_has_one_color_and_a_raw_value(name):
     info = load_dataset_info(name)
     assert len(info.classes) == len(set(info.classes)) == len(info.colors) == len(set(info.colors))
     assert set(info.label_map.values()) == {*range(len(info.classes)), IGNORE}
@@ -34,7 +34,7 @@ def test_names_alone_are_the_raw_values(tmp_path):
     assert info.colors[0] != info.colors[1]
 
 
-def test_raw_values_colours_and_ignored_values(tmp_path):
+def test_raw_values_colors_and_ignored_values(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(
         "classes:\n  - {name: road, raw: [7, 8], color: [1, 2, 3]}\n  - {name: car, raw: 26}\nignore: [0, 255]\n"

@@ -83,7 +83,7 @@ def spoilt(tmp_path):
 
 
 def test_max_class_share_does_not_settle_for_void():
-    """Most of this label is ignored; a crop without a single labelled pixel teaches nothing."""
+    """Most of this label is ignored; a crop without a single labeled pixel teaches nothing."""
     label = np.full((40, 200), IGNORE, np.uint8)
     label[:, :30], label[:, 30:60] = 0, 1
     crop = RandomCrop([40, 40], max_class_share=0.9)

@@ -109,7 +109,7 @@ def break_label(raw):
     (raw / "annotations/val/v1.png").write_bytes(b"")
 
 
-def break_colour(raw):
+def break_color(raw):
     cv2.imwrite(str(raw / "annotations/val/v1.png"), np.zeros((40, 60, 3), np.uint8))
 
 
@@ -122,7 +122,7 @@ def break_colour(raw):
         (break_jpeg, ["v1.jpg", "unreadable image", "truncated"]),
         (break_image, ["v1.jpg", "unreadable image"]),
         (break_label, ["v1.png", "unreadable label"]),
-        (break_colour, ["v1.png", "mode RGB", "one channel"]),
+        (break_color, ["v1.png", "mode RGB", "one channel"]),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_left(raw, tmp_path, damage, pieces):

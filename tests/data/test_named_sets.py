@@ -14,8 +14,8 @@ from src.data.folders import list_samples, list_splits
 from src.data.mindrecord import ensure_records, write_records
 from src.data.pipeline import EvalPipeline
 from src.data.transforms import build_transforms
-from src.engine.evaluator import evaluate
 from src.errors import UserError
+from src.inference.evaluator import evaluate
 from src.schema.data import DataConfig
 from src.schema.training import EvalConfig
 from tests.data.raw_data import picture
@@ -88,12 +88,12 @@ def base_config(name: str, tmp_path: Path, **data) -> DataConfig:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_classes_and_colours(name):
+def test_classes_and_colors(name):
     info = load_dataset_info(name)
     assert len(info.classes) == len(set(info.classes)) == len(info.colors) == COUNTS[name]
     assert all(label == label.strip() and label for label in info.classes)
     assert set(info.label_map.values()) == {*range(COUNTS[name]), IGNORE}
-    # two pairs of classes share a grey in the sets' customary palettes
+    # two pairs of classes share a gray in the sets' customary palettes
     assert len(set(info.colors)) == COUNTS[name] - (name in ("ade20k", "pascal_context"))
 
 
@@ -117,7 +117,7 @@ def test_tables_agree_with_the_reference(name, file, column):
     assert classes == {int(row[column]): int(row["train_id"]) for row in rows}
 
 
-def test_schema_and_catalogue_know_the_same_sets():
+def test_schema_and_catalog_know_the_same_sets():
     assert {*NAMED, "folder"} == set(get_args(DataConfig.model_fields["name"].annotation))
 
 

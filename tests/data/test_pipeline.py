@@ -93,7 +93,7 @@ def test_crop_larger_than_the_image_is_padded(make):
                                                                     {"name": "normalize"}]), 1)  # fmt: skip
     assert image.shape[2:] == label.shape[1:] == (96, 128)
     assert (label[:, 40:] == 255).all() and (label[:, :40, :60] != 255).all()
-    assert np.abs(image[:, :, 40:]).max() < 0.01  # the mean colour, normalised
+    assert np.abs(image[:, :, 40:]).max() < 0.01  # the mean color, normalized
 
 
 def test_error_inside_the_pipeline_names_the_sample(make, monkeypatch):
@@ -131,7 +131,7 @@ def test_evaluation_gives_each_image_once_at_its_own_size(raw, tmp_path, data_co
     assert sorted(name for shard in shards for _, _, name in shard) == ["v0", "v1", "v2", "wide"]
 
 
-def test_colours_arrive_as_rgb(tmp_path, data_config):
+def test_colors_arrive_as_rgb(tmp_path, data_config):
     for split in ("train", "val"):
         write_pair(tmp_path / "raw", split, "x", suffix=".png")
     (tmp_path / "raw" / "classes.yaml").write_text("classes: [a, b, c]\n")

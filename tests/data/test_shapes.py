@@ -1,4 +1,4 @@
-"""The synthetic set: reproducible, complete, and not solvable by colour."""
+"""The synthetic set: reproducible, complete, and not solvable by color."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def test_all_classes_and_thin_void_borders_appear():
     assert shares.min() > 0.01
 
 
-def test_colour_alone_does_not_tell_the_class():
-    """The best guess from a pixel's colour, learnt on other scenes, hardly beats the most common class."""
+def test_color_alone_does_not_tell_the_class():
+    """The best guess from a pixel's color, learnt on other scenes, hardly beats the most common class."""
 
     def pixels(split):
         images, labels = (np.stack(values) for values in zip(*scenes(60, split), strict=True))

@@ -140,14 +140,14 @@ def test_flip_mirrors_both(pair, random):
     assert 0.22 < share < 0.38
 
 
-def test_pad_uses_the_mean_colour_and_ignore(pair, random):
+def test_pad_uses_the_mean_color_and_ignore(pair, random):
     image, label = Pad([70, 80], [123.675, 116.28, 103.53])(*pair, random)
     assert image.shape == (70, 80, 3)
     np.testing.assert_array_equal(image[60:], np.broadcast_to([124, 116, 104], (10, 80, 3)))
     assert (label[60:] == IGNORE).all()
     np.testing.assert_array_equal(label[:60], pair[1])
-    normalised, _ = Normalize([124, 116, 104], [1, 1, 1])(image, label, random)
-    assert (normalised[:, 60:] == 0).all()
+    normalized, _ = Normalize([124, 116, 104], [1, 1, 1])(image, label, random)
+    assert (normalized[:, 60:] == 0).all()
 
 
 def test_normalize_numbers(random):
@@ -159,7 +159,7 @@ def test_normalize_numbers(random):
     np.testing.assert_allclose(planes, expected, atol=1e-6)
 
 
-def test_photometric_distortion_changes_colours_only(pair, random):
+def test_photometric_distortion_changes_colors_only(pair, random):
     images = [PhotometricDistortion()(*pair, random) for _ in range(40)]
     assert all(label is pair[1] for _, label in images)
     assert all(image.dtype == np.uint8 and image.shape == pair[0].shape for image, _ in images)
@@ -169,14 +169,14 @@ def test_photometric_distortion_changes_colours_only(pair, random):
 
 
 def test_photometric_brightness_contrast_and_hue_act_as_described():
-    grey = np.full((4, 4, 3), 100, np.uint8)
+    gray = np.full((4, 4, 3), 100, np.uint8)
     values = {
-        int(PhotometricDistortion(32, 0, 0, 0)(grey, None, np.random.default_rng(seed))[0][0, 0, 0])
+        int(PhotometricDistortion(32, 0, 0, 0)(gray, None, np.random.default_rng(seed))[0][0, 0, 0])
         for seed in range(200)
     }
     assert min(values) >= 68 and max(values) <= 132 and len(values) > 30
     values = {
-        int(PhotometricDistortion(0, 0.5, 0, 0)(grey, None, np.random.default_rng(seed))[0][0, 0, 0])
+        int(PhotometricDistortion(0, 0.5, 0, 0)(gray, None, np.random.default_rng(seed))[0][0, 0, 0])
         for seed in range(200)
     }
     assert min(values) >= 50 and max(values) <= 150 and len(values) > 30

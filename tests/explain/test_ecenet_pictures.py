@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import yaml
 
+from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.data.catalog import load_dataset_info
-from src.engine.checkpoint import save_checkpoint
 from src.explain import ecenet
 from src.models import build_model
 from tests.commands import run_inside

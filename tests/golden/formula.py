@@ -16,7 +16,7 @@ def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def image(height: int, width: int, batch: int = 1) -> np.ndarray:
-    """Normalised images [batch, 3, height, width] of about unit variance."""
+    """Normalized images [batch, 3, height, width] of about unit variance."""
     return uniform("image", (batch, 3, height, width)) * np.float32(3**0.5)
 
 

@@ -20,25 +20,25 @@ def intra_and_inter(pixels, ids, distance, min_pixels, margins):
     delta_v, delta_d = margins
     if distance == "cosine":
         pixels = pixels / np.sqrt(length(pixels) ** 2 + 1e-8)[:, None]
-    centres, intra, inter = [], [], []
+    centers, intra, inter = [], [], []
     for c in sorted(set(ids.tolist()) - {255}):
         own = pixels[ids == c]
         if len(own) < min_pixels:
             continue
-        centre = own.mean(0)
+        center = own.mean(0)
         if distance == "cosine":
-            centre = centre / np.sqrt(length(centre) ** 2 + 1e-8)
-            intra.append(np.maximum(1 - own @ centre - delta_v, 0).mean())
+            center = center / np.sqrt(length(center) ** 2 + 1e-8)
+            intra.append(np.maximum(1 - own @ center - delta_v, 0).mean())
         else:
-            intra.append((np.maximum(length(own - centre) - delta_v, 0) ** 2).mean())
-        centres.append(centre)
-    for a in range(len(centres)):
-        for b in range(len(centres)):
+            intra.append((np.maximum(length(own - center) - delta_v, 0) ** 2).mean())
+        centers.append(center)
+    for a in range(len(centers)):
+        for b in range(len(centers)):
             if a != b and distance == "cosine":
-                inter.append(max(centres[a] @ centres[b] - delta_d, 0))
+                inter.append(max(centers[a] @ centers[b] - delta_d, 0))
             elif a != b:
-                inter.append(max(2 * delta_d - length(centres[a] - centres[b]), 0) ** 2)
-    return sum(intra) / max(len(intra), 1), sum(inter) / max(len(inter), 1), len(centres)
+                inter.append(max(2 * delta_d - length(centers[a] - centers[b]), 0) ** 2)
+    return sum(intra) / max(len(intra), 1), sum(inter) / max(len(inter), 1), len(centers)
 
 
 def consistency(features, label, distance, scope, min_pixels, margins):

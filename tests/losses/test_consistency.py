@@ -10,7 +10,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
-from src.models.label_resize import resize_nearest
+from src.models.layers.labels import resize_nearest
 from tests.commands import ROOT
 from tests.losses.consistency_reference import consistency, gradient, nearest
 
@@ -67,9 +67,9 @@ def case(seed, ignored=0.2):
     generator = np.random.default_rng(seed)
     label = generator.integers(0, CLASSES, (2, *LABEL_SIZE))
     label[generator.random(label.shape) < ignored] = 255
-    centres = generator.standard_normal((256, 3))
+    centers = generator.standard_normal((256, 3))
     ids = nearest(label, SIZE)
-    return 0.7 * generator.standard_normal((2, 3, *SIZE)) + centres[ids].transpose(0, 3, 1, 2), label
+    return 0.7 * generator.standard_normal((2, 3, *SIZE)) + centers[ids].transpose(0, 3, 1, 2), label
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -206,7 +206,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 from src.losses.consistency import Consistency
-from tests.parallel.worker import Total
+from tests.launch.worker import Total
 
 def run(side):
     random = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from src.losses.diversity import DiversityLoss
-from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
+from src.models.layers.spatial_softmax import SpatialSoftmaxMax
 
 
 def largest_share(x):

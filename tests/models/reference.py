@@ -25,7 +25,7 @@ def conv_norm_relu(x, p, name):
 
 
 def resize(x, size):
-    """Bilinear, half-pixel centres, pixel by pixel: [B, C, h, w] -> [B, C, H, W]."""
+    """Bilinear, half-pixel centers, pixel by pixel: [B, C, h, w] -> [B, C, H, W]."""
     (height, width), (new_height, new_width) = x.shape[2:], size
     y = np.empty((*x.shape[:2], new_height, new_width))
     for i in range(new_height):

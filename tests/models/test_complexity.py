@@ -5,7 +5,8 @@ from mindspore import Tensor, nn, ops
 
 from src.models.complexity import by_part, multiply_adds, parameters_by_part
 from src.models.decoders import build_decoder
-from src.models.layers import Dense, resize_bilinear
+from src.models.layers.dense import Dense
+from src.models.layers.resize import resize_bilinear
 
 
 class Example(nn.Cell):

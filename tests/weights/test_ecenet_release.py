@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.engine.checkpoint import load_checkpoint, write_checkpoint
+from src.checkpoint import load_checkpoint, write_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder

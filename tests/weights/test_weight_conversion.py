@@ -8,7 +8,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from src.engine.checkpoint import load_checkpoint
+from src.checkpoint import load_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
 from src.weights.convert import convert

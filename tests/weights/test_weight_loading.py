@@ -1,4 +1,4 @@
-"""``model.backbone.weights``: converted, own and foreign files into a backbone, and the normalisation they want."""
+"""``model.backbone.weights``: converted, own and foreign files into a backbone, and the normalization they want."""
 
 import re
 from types import SimpleNamespace
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from src.engine.checkpoint import save_checkpoint, write_checkpoint
+from src.checkpoint import save_checkpoint, write_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
 from src.schema.data import DataConfig
-from src.weights.catalog import HALF, IMAGENET, check_normalisation, normalisation, refuse_caffe
 from src.weights.loading import load_backbone_weights, own_parameters
+from src.weights.normalization import HALF, IMAGENET, check_normalization, normalization, refuse_caffe
 from tests.weights.networks import random_tensors
 from tests.weights.torch_writer import windows, write_zip
 
@@ -84,25 +84,25 @@ def test_nineteen_twentieths_are_enough_and_no_less(tmp_path):
         load_backbone_weights(build_backbone("resnet18"), CONFIG, write_zip(tmp_path / "x.pth", windows(tensors)))
 
 
-# ------------------------------------------------------------------------------------------- normalisation
-def test_catalogue():
-    assert normalisation("timm", "swin_base") == IMAGENET
-    assert normalisation("timm", "efficientnet_lite0") == HALF
-    assert normalisation("efficientnet-lite", "efficientnet_lite0") == HALF
-    assert normalisation("mmseg", "resnet50") == IMAGENET
-    assert normalisation("timm", "resnet34", "x/resnet34.ra4_e3600_r224_in1k.safetensors") == HALF
-    assert normalisation("own", "resnet50") is None
+# ------------------------------------------------------------------------------------------- normalization
+def test_catalog():
+    assert normalization("timm", "swin_base") == IMAGENET
+    assert normalization("timm", "efficientnet_lite0") == HALF
+    assert normalization("efficientnet-lite", "efficientnet_lite0") == HALF
+    assert normalization("mmseg", "resnet50") == IMAGENET
+    assert normalization("timm", "resnet34", "x/resnet34.ra4_e3600_r224_in1k.safetensors") == HALF
+    assert normalization("own", "resnet50") is None
 
 
 def test_contradicting_config_is_warned_about():
-    assert check_normalisation("timm", data(), "resnet50") is None
-    warning = check_normalisation("timm", data(), "efficientnet_lite0")
+    assert check_normalization("timm", data(), "resnet50") is None
+    warning = check_normalization("timm", data(), "efficientnet_lite0")
     assert "127.5" in warning and "123.675" in warning and "data.mean" in warning
-    assert check_normalisation("timm", data((127, 127, 127), (128, 128, 128)), "efficientnet_lite0") is None
-    assert check_normalisation("timm", data(IMAGENET.mean[::-1]), "resnet50") is not None  # BGR by mistake
-    assert check_normalisation("timm", data(std=(1, 1, 1)), "resnet50") is not None
-    assert check_normalisation("own", data(), "resnet50") is None
-    assert check_normalisation({}, data()) is None
+    assert check_normalization("timm", data((127, 127, 127), (128, 128, 128)), "efficientnet_lite0") is None
+    assert check_normalization("timm", data(IMAGENET.mean[::-1]), "resnet50") is not None  # BGR by mistake
+    assert check_normalization("timm", data(std=(1, 1, 1)), "resnet50") is not None
+    assert check_normalization("own", data(), "resnet50") is None
+    assert check_normalization({}, data()) is None
 
 
 def test_converted_checkpoint_says_what_it_wants(tmp_path):

@@ -42,14 +42,14 @@ def check_used_once(source, arch, tensors, target):
 
 
 @pytest.mark.parametrize("network", [n for n in NETWORKS if not n.endswith(("b3", "b4", "b5", "101", "152"))])
-def test_source_is_recognised(network):
+def test_source_is_recognized(network):
     source, arch, *variant = network.split("/")
     tensors = stand_ins(NETWORKS[network])
     found = detect(arch, tensors, shapes_of(arch, **options_from(arch, tensors)))
     assert found == source or (family(arch) == "resnet" and not variant and {found, source} <= SAME_NAMES)
 
 
-def test_our_own_names_are_recognised():
+def test_our_own_names_are_recognized():
     target = shapes_of("mit_b0")
     tensors = stand_ins({f"backbone.{n}": s for n, s in target.items()} | {"decoder.conv.weight": [3, 3]})
     assert detect("mit_b0", tensors, target) == "own"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from src.engine.checkpoint import write_checkpoint
+from src.checkpoint import write_checkpoint
 from src.errors import UserError
 from src.weights.reading import read_tensors
 from tests.weights.torch_writer import windows, write_legacy, write_zip

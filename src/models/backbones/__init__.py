@@ -5,7 +5,7 @@ from functools import partial
 
 from mindspore import nn
 
-from src.errors import UserError, nearest
+from src.errors import UserError, did_you_mean
 from src.models.backbones import efficientnet_lite, mix_transformer, resnet, swin
 
 BACKBONES = {
@@ -27,11 +27,11 @@ def build_backbone(name: str, **options) -> nn.Cell:
         UserError: there is no such backbone, or it has no such option.
     """
     if name not in BACKBONES:
-        raise UserError(f"unknown backbone '{name}'{nearest(name, BACKBONES)} Valid: {', '.join(BACKBONES)}")
+        raise UserError(f"unknown backbone '{name}'{did_you_mean(name, BACKBONES)} Valid: {', '.join(BACKBONES)}")
     known = list(inspect.signature(BACKBONES[name]).parameters)
     for option in options:
         if option not in known:
             raise UserError(
-                f"backbone {name} has no option '{option}'{nearest(option, known)} Valid: {', '.join(known)}"
+                f"backbone {name} has no option '{option}'{did_you_mean(option, known)} Valid: {', '.join(known)}"
             )
     return BACKBONES[name](**options)

@@ -16,8 +16,10 @@ conv_pw, bn2}`` for S = 0 and ``blocks.S.B.{conv_pw, bn1, conv_dw, bn2, conv_pwl
 from mindspore import nn, ops
 from mindspore.common.initializer import HeNormal
 
-from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import BatchNorm, Conv2d, check_size
+from src.models.layers.convolution import Conv2d
+from src.models.layers.drop_path import DropPaths, add_branch, linear_rates
+from src.models.layers.image_size import check_size
+from src.models.layers.norm import BatchNorm
 
 EXPANSION = 6
 # blocks, kernel size, stride of the first block, output channels

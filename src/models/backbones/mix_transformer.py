@@ -16,11 +16,14 @@ stages 1 to 3.
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import HeNormal, initializer
 
-from src.models.backbones import token_rows
-from src.models.backbones.attention import Attention
-from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.depthwise import Depthwise
-from src.models.layers import GELU, AddBias, Dense, LayerNorm, conv
+from src.models.layers import token_rows
+from src.models.layers.activation import GELU
+from src.models.layers.attention import Attention
+from src.models.layers.convolution import conv
+from src.models.layers.dense import AddBias, Dense
+from src.models.layers.depthwise import Depthwise
+from src.models.layers.drop_path import DropPaths, add_branch, linear_rates
+from src.models.layers.norm import LayerNorm
 
 # name: channels of the first stage, blocks per stage
 ARCHITECTURES = {

@@ -1,7 +1,7 @@
 """ResNet pyramid backbone.
 
 Paper: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
-From the paper: depths, widths, basic and bottleneck blocks, stem, initialisation.
+From the paper: depths, widths, basic and bottleneck blocks, stem, initialization.
 As the field has it since: the stride of a bottleneck is in its 3x3 convolution, as in torchvision; below output
 stride 32 strides become dilations, and the first block of such a stage keeps the dilation of the stage before
 (as in timm and mmsegmentation, for basic blocks too); ``deep_stem`` has three 3x3 convolutions (ResNet-C of
@@ -11,7 +11,11 @@ Deviations: none in the numbers. Parameters have torchvision's names with MindSp
 
 from mindspore import nn, ops
 
-from src.models.layers import ConvNormReLU, StemPool, check_size, conv, norm
+from src.models.layers.blocks import ConvNormReLU
+from src.models.layers.convolution import conv
+from src.models.layers.image_size import check_size
+from src.models.layers.norm import norm
+from src.models.layers.pooling import StemPool
 
 
 class BasicBlock(nn.Cell):
@@ -134,7 +138,7 @@ class ResNet(nn.Cell):
 
 
 def _use_running_statistics(part):
-    """Let the batch norms of ``part`` normalise as in evaluation whatever mode the network is in."""
+    """Let the batch norms of ``part`` normalize as in evaluation whatever mode the network is in."""
     for _, cell in part.cells_and_names():
         if isinstance(cell, nn.BatchNorm2d):
             cell.use_batch_statistics = False

@@ -1,7 +1,7 @@
 """Swin Transformer pyramid backbone.
 
 Paper: Liu, Lin, Cao, Hu, Wei, Zhang, Lin, Guo, "Swin Transformer: Hierarchical Vision Transformer using Shifted
-Windows", ICCV 2021 (original code: github.com/microsoft/Swin-Transformer, MIT licence).
+Windows", ICCV 2021 (original code: github.com/microsoft/Swin-Transformer, MIT license).
 From the paper: sizes, patch embedding, windows and shifts, relative position bias, patch merging, pre-norm.
 As the field has it since for dense prediction (mmsegmentation): a layer norm per output stage; any image size,
 each stage padded to whole windows inside and cropped again, padding before the shift. timm pads after the shift,
@@ -21,10 +21,12 @@ right.
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
-from src.models.backbones import token_rows
-from src.models.backbones.attention import BiasedAttention
-from src.models.backbones.drop_path import DropPaths, add_branch, linear_rates
-from src.models.layers import GELU, AddBias, Dense, LayerNorm
+from src.models.layers import token_rows
+from src.models.layers.activation import GELU
+from src.models.layers.attention import BiasedAttention
+from src.models.layers.dense import AddBias, Dense
+from src.models.layers.drop_path import DropPaths, add_branch, linear_rates
+from src.models.layers.norm import LayerNorm
 
 # name: channels of the first stage, blocks per stage, heads per stage
 ARCHITECTURES = {

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from mindspore import nn
 
-from src.errors import UserError, nearest
+from src.errors import UserError, did_you_mean
 from src.models.decoders.cpt import CPT
 from src.models.decoders.csnet import CSNet
 from src.models.decoders.ecenet import ECENet
@@ -31,7 +31,7 @@ def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **opt
         UserError: there is no such decoder, or its options are impossible; the message names the option.
     """
     if name not in DECODERS:
-        raise UserError(f"unknown decoder '{name}'{nearest(name, DECODERS)} Valid: {', '.join(DECODERS)}")
+        raise UserError(f"unknown decoder '{name}'{did_you_mean(name, DECODERS)} Valid: {', '.join(DECODERS)}")
     try:
         return DECODERS[name](in_channels, num_classes, **options)
     except ValueError as error:

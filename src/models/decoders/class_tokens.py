@@ -7,7 +7,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.models.layers import Dense, LayerNorm, is_static
+from src.models.layers.backend import is_static
+from src.models.layers.dense import Dense
+from src.models.layers.norm import LayerNorm
 
 POOLS = (1, 2, 3, 6)  # sides of the fixed grids; the last grid depends on the number of classes
 

@@ -13,12 +13,15 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import Normal
 
-from src.models.backbones.attention import Attention
-from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, pointwise
 from src.models.decoders.prototypes import Prototypes
-from src.models.depthwise import Depthwise
-from src.models.dropout import ChannelDropout
-from src.models.layers import ConvNormReLU, Dense, classifier, resize_bilinear
+from src.models.layers.attention import Attention
+from src.models.layers.blocks import ConvMLP, ConvNormReLU
+from src.models.layers.convolution import classifier, pointwise
+from src.models.layers.dense import Dense
+from src.models.layers.depthwise import Depthwise
+from src.models.layers.dropout import ChannelDropout
+from src.models.layers.norm import ChannelLayerNorm
+from src.models.layers.resize import resize_bilinear
 
 SOURCES = ("prototypes", "pixels")
 ASSIGNMENTS = ("hard", "soft", "teacher")

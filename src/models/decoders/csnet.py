@@ -14,8 +14,9 @@ Meant for a dilated ResNet (output stride 8); any pyramid works, of which the tw
 from mindspore import nn, ops
 
 from src.models.decoders.fcn import FCNHead
-from src.models.dropout import ChannelDropout
-from src.models.layers import ConvNormReLU, classifier, conv
+from src.models.layers.blocks import ConvNormReLU
+from src.models.layers.convolution import classifier, conv
+from src.models.layers.dropout import ChannelDropout
 
 
 class ConsistentSeparable(nn.Cell):
@@ -74,6 +75,7 @@ class CSNet(nn.Cell):
     """
 
     OUTPUTS = ("logits", "auxiliary", "consistent", "features")
+    EXPLAINS = ("consistent",)
 
     def __init__(self, in_channels, num_classes, channels=512, cs_channels=256, auxiliary_channels=256, dropout=0.1):
         super().__init__()
@@ -90,13 +92,13 @@ class CSNet(nn.Cell):
         consistent = self.consistent(original)
         return consistent, self.aggregation(original, consistent)
 
-    def embed_consistent(self, features):
-        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts."""
-        return self.consistent(self.reduction(features[3]))
-
     def embed(self, features):
         """Four maps -> the map before the classifier [B, D, H_3, W_3]."""
         return self.branches(features)[1]
+
+    def explain(self, features):
+        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts, as EXPLAINS names them."""
+        return (self.consistent(self.reduction(features[3])),)
 
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training see OUTPUTS."""

@@ -18,21 +18,17 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, Normal
 
-from src.models.decoders.blocks import ChannelLayerNorm, ConvMLP, mean_of_rows, pointwise, scale_rows
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
-from src.models.decoders.spatial_softmax import SpatialSoftmaxMax
-from src.models.depthwise import Depthwise
-from src.models.dropout import ChannelDropout
-from src.models.layers import (
-    ConvNormReLU,
-    Dense,
-    LayerNorm,
-    classifier,
-    conv,
-    norm,
-    resize_bilinear,
-    softmax,
-)
+from src.models.layers.activation import softmax
+from src.models.layers.blocks import ConvMLP, ConvNormReLU
+from src.models.layers.convolution import classifier, conv, pointwise
+from src.models.layers.dense import Dense
+from src.models.layers.depthwise import Depthwise
+from src.models.layers.dropout import ChannelDropout
+from src.models.layers.norm import ChannelLayerNorm, LayerNorm, norm
+from src.models.layers.resize import resize_bilinear
+from src.models.layers.rows import mean_of_rows, scale_rows
+from src.models.layers.spatial_softmax import SpatialSoftmaxMax
 
 LARGEST_GRID = 64  # side; the grid of 171 classes has 13
 

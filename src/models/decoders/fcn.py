@@ -9,8 +9,9 @@ Our reading: dropout is of whole channels. Deviation: no skip connections, no le
 
 from mindspore import nn
 
-from src.models.dropout import ChannelDropout
-from src.models.layers import ConvNormReLU, classifier
+from src.models.layers.blocks import ConvNormReLU
+from src.models.layers.convolution import classifier
+from src.models.layers.dropout import ChannelDropout
 
 
 class FCNHead(nn.Cell):

@@ -10,8 +10,10 @@ Deviation: Kirillov et al. upsample by a chain of convolutions per level; here t
 
 from mindspore import nn, ops
 
-from src.models.dropout import ChannelDropout
-from src.models.layers import ConvNormReLU, classifier, conv, resize_bilinear
+from src.models.layers.blocks import ConvNormReLU
+from src.models.layers.convolution import classifier, conv
+from src.models.layers.dropout import ChannelDropout
+from src.models.layers.resize import resize_bilinear
 
 
 class FPN(nn.Cell):

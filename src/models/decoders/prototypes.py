@@ -7,8 +7,11 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.models.label_resize import resize_nearest
-from src.models.layers import Dense, LayerNorm, outer, softmax
+from src.models.layers.activation import softmax
+from src.models.layers.dense import Dense
+from src.models.layers.labels import resize_nearest
+from src.models.layers.norm import LayerNorm
+from src.models.layers.rows import outer
 from src.parallel import SumOverWorkers
 
 

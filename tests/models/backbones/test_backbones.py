@@ -11,7 +11,7 @@ from mindspore.nn.utils import no_init_parameters
 
 from src.errors import UserError
 from src.models.backbones import BACKBONES, build_backbone
-from src.models.backbones.drop_path import DropPaths, linear_rates
+from src.models.layers.drop_path import DropPaths, linear_rates
 
 PARAMETERS = {  # of timm's, transformers' and torchvision's classes without heads; Swin with norm0 to norm3
     "resnet18": 11_176_512,
@@ -176,7 +176,7 @@ def test_frozen_stages_and_norm_eval_of_resnet(options, trained, moved):
     assert all("moving" in name for name in changed)
 
 
-def test_norm_eval_normalises_as_in_evaluation():
+def test_norm_eval_normalizes_as_in_evaluation():
     network = build_backbone("resnet18", norm_eval=True)
     for parameter in network.get_parameters():
         if "moving" in parameter.name:

@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from src.models.decoders import build_decoder
-from src.models.layers import Conv2d
+from src.models.layers.convolution import Conv2d
 from src.models.segmentor import Segmentor
 
 CHANNELS = (8, 12, 16, 20)

@@ -43,7 +43,7 @@ def maps(seed=0, batch=3):
 
 
 def labels(seed=0, batch=3):
-    """Labels of another size than the source; the last image has no labelled pixel."""
+    """Labels of another size than the source; the last image has no labeled pixel."""
     label = np.random.default_rng(seed).integers(1, CLASSES, (batch, 12, 17)).astype(np.int32)
     label[0, :6] = 255
     label[1] = 3

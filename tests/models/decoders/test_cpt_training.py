@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from src.engine.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
-from src.engine.exporter import export
-from src.engine.optimizer import build_optimizer
-from src.engine.runner import mindir_runner
-from src.engine.train_step import TrainStep
+from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
+from src.inference.exported import mindir_runner
+from src.inference.exporter import export
 from src.losses import build_criterion
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.schema.training import AdamWConfig
+from src.training.optimizer import build_optimizer
+from src.training.train_step import TrainStep
 from tests.commands import read_until, start
 from tests.losses.test_criterion import config
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone

@@ -15,7 +15,7 @@ class TestCSNet(DecoderTester):
     def test_consistent_features(self):
         decoder, maps = self.build().set_train(False), features((64, 96))
         consistent, _ = decoder.branches(maps)
-        np.testing.assert_allclose(decoder.embed_consistent(maps).asnumpy(), consistent.asnumpy(), atol=1e-6)
+        np.testing.assert_allclose(decoder.explain(maps)[0].asnumpy(), consistent.asnumpy(), atol=1e-6)
 
     def expected_logits(self, parameters, maps):
         p = parameters

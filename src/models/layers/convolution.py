@@ -1,0 +1,42 @@
+"""Convolutions in the type of their input, with the initial values that go with their place in a network."""
+
+import math
+
+from mindspore import nn
+from mindspore.common.initializer import HeNormal, Normal
+
+
+class Conv2d(nn.Conv2d):
+    """``nn.Conv2d`` in the type of its input: in mixed precision the weights are fp32, the products fp16."""
+
+    def construct(self, x):
+        y = self.conv2d(x, self.weight.astype(x.dtype))
+        return self.bias_add(y, self.bias.astype(x.dtype)) if self.has_bias else y
+
+
+def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1, bias=False):
+    """Convolution with PyTorch's padding: the output has ceil(size / stride) rows and columns (odd kernels)."""
+    return Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        pad_mode="pad",
+        padding=dilation * (kernel_size // 2),
+        dilation=dilation,
+        group=groups,
+        has_bias=bias,
+        weight_init=HeNormal(mode="fan_out", nonlinearity="relu"),
+        bias_init="zeros",
+    )
+
+
+def classifier(in_channels, num_classes):
+    """1x1 convolution to logits, with small weights so that training starts near equal probabilities."""
+    return Conv2d(in_channels, num_classes, 1, has_bias=True, weight_init=Normal(sigma=0.01), bias_init="zeros")
+
+
+def pointwise(in_channels, out_channels, bias=True, groups=1):
+    """1x1 convolution that no norm follows: its initial values keep the variance (1 / fan-in)."""
+    std = math.sqrt(groups / in_channels)
+    return Conv2d(in_channels, out_channels, 1, group=groups, has_bias=bias, weight_init=Normal(std), bias_init="zeros")

@@ -1,0 +1,44 @@
+"""Linear maps of the last axis."""
+
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import TruncatedNormal, initializer
+
+from src.models.layers.rows import sum_rows
+
+
+class AddBias(nn.Cell):
+    """[N, C] + [C]."""
+
+    def __init__(self):
+        super().__init__()
+        self.add = ops.BiasAdd()
+
+    def construct(self, x, bias):
+        return self.add(x, bias.astype(x.dtype))
+
+    def bprop(self, x, bias, out, dout):
+        return dout, sum_rows(dout).astype(bias.dtype)
+
+
+class Dense(nn.Cell):
+    """Linear map of the last axis: [..., in_channels] -> [..., out_channels].
+
+    One matrix product and the bias's gradient as another. 25600 x 128 -> 512: forward and backward 64, with
+    BiasAdd's own gradient 111; ``nn.Dense`` is slower still. Weights start as a truncated normal of standard deviation
+    0.02, or as ``weight_init`` says.
+    """
+
+    def __init__(self, in_channels, out_channels, bias=True, weight_init=None):
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        weight_init = weight_init or TruncatedNormal(0.02)
+        self.weight = Parameter(initializer(weight_init, (out_channels, in_channels)), name="weight")
+        self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias") if bias else None
+        self.product = ops.MatMul(transpose_b=True)
+        self.add_bias = AddBias()
+
+    def construct(self, x):
+        y = self.product(x.reshape(-1, self.in_channels), self.weight.astype(x.dtype))
+        if self.bias is not None:
+            y = self.add_bias(y, self.bias)
+        return y.reshape(ops.shape(x)[:-1] + (self.out_channels,))

@@ -1,0 +1,77 @@
+"""Depthwise 3x3 convolution with a hand-written gradient for the CPU.
+
+MindSpore's own gradient of a depthwise weight takes most of the time of a decoder's backward pass there. Here it is
+three matrix products: for a kernel row, the product of the map's rows with the rows of the incoming gradient, shifted
+against each other, holds in cell (i, j) what columns i and j have in common; the sums along its diagonals are the
+gradients of the row's three weights. The gradient of the map is a convolution with the kernel turned around.
+"""
+
+import math
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import Normal, initializer
+
+from src.models.layers.backend import is_static, products_are_faster
+
+
+@ms.constexpr
+def _diagonals(width):
+    """Which cells of a width x width matrix belong to kernel column 0, 1, 2: [width^2, 3] of 0 and 1."""
+    return Tensor(np.stack([np.eye(width, k=1 - s, dtype=np.float32).reshape(-1) for s in range(3)], 1))
+
+
+class _Depthwise(nn.Cell):
+    """x [B, C, H, W], weight [C, 1, 3, 3] -> [B, C, H, W]."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = ops.Conv2D(channels, 3, pad_mode="pad", pad=1, group=channels)
+        self.turn = ops.ReverseV2([2, 3])
+        self.product = ops.BatchMatMul(transpose_a=True)
+
+    def construct(self, x, weight):
+        return self.conv(x, weight)
+
+    def bprop(self, x, weight, out, dout):
+        batch, channels, height, width = x.shape
+        dx = self.conv(dout, self.turn(weight))
+        rows, douts = x.reshape(-1, height, width), dout.reshape(-1, height, width)
+        # Kernel row 0 meets the map one row above the result, kernel row 2 one below.
+        above = self.product(rows[:, : height - 1], douts[:, 1:])
+        level = self.product(rows, douts)
+        below = self.product(rows[:, 1:], douts[:, : height - 1])
+        diagonals = _diagonals(width).astype(x.dtype)
+        gradients = [ops.matmul(one.reshape(-1, width * width), diagonals) for one in (above, level, below)]
+        dweight = ops.stack(gradients, 1).reshape(batch, -1)
+        dweight = ops.matmul(ops.ones((1, batch), x.dtype), dweight)
+        return dx, dweight.reshape(channels, 1, 3, 3)
+
+
+class Depthwise(nn.Cell):
+    """Depthwise 3x3 convolution, stride 1, zero padding 1: [B, C, H, W] -> [B, C, H, W].
+
+    Its parameters are those of ``nn.Conv2d(C, C, 3, group=C)``.
+
+    Args:
+        channels: C.
+        bias: add one.
+    """
+
+    def __init__(self, channels, bias=True):
+        super().__init__()
+        # He's initial values: a channel of the result sees 9 numbers of one channel.
+        self.weight = Parameter(initializer(Normal(math.sqrt(2 / 9)), (channels, 1, 3, 3)), name="weight")
+        self.bias = Parameter(initializer("zeros", (channels,)), name="bias") if bias else None
+        self.standard = ops.Conv2D(channels, 3, pad_mode="pad", pad=1, group=channels)
+        self.fast = _Depthwise(channels)
+        self.add_bias = ops.BiasAdd()
+
+    def construct(self, x):
+        weight = self.weight.astype(x.dtype)
+        if is_static(x) and x.shape[2] > 1 and products_are_faster():
+            y = self.fast(x, weight)
+        else:
+            y = self.standard(x, weight)
+        return y if self.bias is None else self.add_bias(y, self.bias.astype(x.dtype))

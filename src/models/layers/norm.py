@@ -1,0 +1,149 @@
+"""Batch norm and layer norm, in fp32 whatever the type of the input.
+
+A layer norm over the channels of a map is made of products in NCHW: transposing to rows and back takes more than twice
+as long (8 x 128 x 88 x 88: forward 54 instead of 140 ms, gradients 97 instead of 250, on two cores).
+"""
+
+import mindspore as ms
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import initializer
+
+from src.models.layers.backend import is_static, products_are_faster
+from src.models.layers.rows import outer, sum_rows
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """``nn.BatchNorm2d`` that computes in fp32 and answers in the type of its input.
+
+    Attributes:
+        half: give the kernel an fp16 input as it is (level O3); its statistics are fp32 all the same.
+    """
+
+    half = False
+
+    def construct(self, x):
+        """[B, C, H, W] -> [B, C, H, W]."""
+        return self.normalize_alone(x)
+
+    def normalize_alone(self, x):
+        """As ``construct``; with the statistics of this worker's pixels or the running ones."""
+        y = x if self.half else x.astype(ms.float32)
+        if self.training and self.use_batch_statistics is None:
+            y = self.bn_train(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+        else:
+            y = self.bn_infer(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+        return y.astype(x.dtype)
+
+
+def norm(channels):
+    """Batch norm over [B, C, H, W]; MindSpore's momentum is the share of the old running value."""
+    return BatchNorm(channels, eps=1e-5, momentum=0.9)
+
+
+class _LayerNorm(nn.Cell):
+    """Layer norm of rows, x [N, C], with products for all means and repetitions."""
+
+    def __init__(self, eps):
+        super().__init__()
+        self.eps = eps
+        self.add = ops.BiasAdd()
+
+    def statistics(self, x):
+        """x - mean, [N, C], and 1 / standard deviation, [N, 1]."""
+        channels = x.shape[1]
+        mean = ops.fill(x.dtype, (channels, 1), 1.0 / channels)
+        centered = x - outer(ops.matmul(x, mean), ops.ones((1, channels), x.dtype))
+        return centered, 1.0 / ops.sqrt(ops.matmul(centered * centered, mean) + self.eps)
+
+    def construct(self, x, gamma, beta):
+        centered, scale = self.statistics(x)
+        return self.add(centered * outer(scale, gamma.reshape(1, -1)), beta)
+
+    def bprop(self, x, gamma, beta, out, dout):
+        # Without this the recomputed values would be made during the forward pass and kept.
+        x = ops.depend(x, dout)
+        centered, scale = self.statistics(x)
+        row = ops.ones((1, x.shape[1]), x.dtype)
+        normed = centered * outer(scale, row)
+        product = dout * normed
+        mean = gamma.reshape(-1, 1) * (1.0 / x.shape[1])
+        shift = outer(ops.matmul(dout, mean) * scale, row)
+        slope = outer(ops.matmul(product, mean) * scale, row)
+        dx = dout * outer(scale, gamma.reshape(1, -1)) - shift - normed * slope
+        return dx, sum_rows(product), sum_rows(dout)
+
+
+class LayerNorm(nn.Cell):
+    """Layer norm over the last axis, in fp32: [..., C] -> [..., C] in the type of its input.
+
+    1600 x 512: forward 1.8 instead of 3.0, gradients 3.5 instead of 16.
+    """
+
+    def __init__(self, channels, eps=1e-5):
+        super().__init__()
+        self.channels = channels
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
+        self.standard = ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=eps)
+        self.fast = _LayerNorm(eps)
+
+    def construct(self, x):
+        rows = x.astype(ms.float32)
+        if not products_are_faster():
+            return self.standard(rows, self.gamma, self.beta)[0].astype(x.dtype)
+        rows = self.fast(rows.reshape(-1, self.channels), self.gamma, self.beta)
+        return rows.reshape(ops.shape(x)).astype(x.dtype)
+
+
+class _ChannelLayerNorm(nn.Cell):
+    """Layer norm over C of x [B, C, N], with products for all means and repetitions."""
+
+    def __init__(self, eps):
+        super().__init__()
+        self.eps = eps
+        self.add = ops.BiasAdd()
+        self.product = ops.BatchMatMul()
+
+    def statistics(self, x):
+        """x - mean [B, C, N], 1 / standard deviation [B, 1, N], rows of means [B, 1, C], columns of ones [B, C, 1]."""
+        batch, channels = x.shape[:2]
+        mean = ops.fill(x.dtype, (batch, 1, channels), 1.0 / channels)
+        ones = ops.ones((batch, channels, 1), x.dtype)
+        centered = x - self.product(ones, self.product(mean, x))
+        return centered, 1.0 / ops.sqrt(self.product(mean, centered * centered) + self.eps), mean, ones
+
+    def construct(self, x, gamma, beta):
+        centered, scale, _, ones = self.statistics(x)
+        return self.add(centered * self.product(ones * gamma.reshape(1, -1, 1), scale), beta)
+
+    def bprop(self, x, gamma, beta, out, dout):
+        # Without this the recomputed values would be made during the forward pass and kept.
+        x = ops.depend(x, dout)
+        centered, scale, mean, ones = self.statistics(x)
+        normed = centered * self.product(ones, scale)
+        product = dout * normed
+        mean = mean * gamma.reshape(1, 1, -1)
+        shift = self.product(ones, self.product(mean, dout) * scale)
+        slope = self.product(ones, self.product(mean, product) * scale)
+        dx = dout * self.product(ones * gamma.reshape(1, -1, 1), scale) - shift - normed * slope
+        return dx, ops.sum(ops.sum(product, -1), 0), ops.sum(ops.sum(dout, -1), 0)
+
+
+class ChannelLayerNorm(nn.Cell):
+    """Layer norm over the channels of each pixel, in fp32: [B, C, H, W] -> the same, in the type of its input."""
+
+    def __init__(self, channels, eps=1e-5):
+        super().__init__()
+        self.channels = channels
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
+        self.standard = ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=eps)
+        self.fast = _ChannelLayerNorm(eps)
+
+    def construct(self, x):
+        y = x.astype(ms.float32)
+        if is_static(x) and products_are_faster():
+            y = self.fast(y.reshape(x.shape[0], self.channels, -1), self.gamma, self.beta).reshape(x.shape)
+        else:
+            y = self.standard(y.transpose(0, 2, 3, 1), self.gamma, self.beta)[0].transpose(0, 3, 1, 2)
+        return y.astype(x.dtype)

@@ -1,0 +1,22 @@
+"""Class maps in color, and image files. RGB throughout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+IGNORED = (0, 0, 0)  # color of pixels without a class
+
+
+def colorize(label: np.ndarray, colors: Sequence[Sequence[int]]) -> np.ndarray:
+    """Turn train ids [H, W] into RGB uint8 [H, W, 3]; ids without a color (255 = ignore) become black."""
+    palette = np.full((256, 3), IGNORED, np.uint8)
+    palette[: len(colors)] = colors
+    return palette[label.astype(np.uint8)]
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write RGB uint8 [H, W, 3] as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image[..., ::-1])

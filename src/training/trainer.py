@@ -1,0 +1,239 @@
+"""The training loop: steps, logs, evaluation, checkpoints, resuming, and a clean end on Ctrl-C or SIGTERM.
+
+Of several workers each runs this loop on its share of every batch. All see the same numbers, so all take the same
+turns; the first alone writes.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor
+from tqdm import tqdm
+
+from src import device
+from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
+from src.data.pipeline import EvalPipeline, TrainPipeline
+from src.errors import UserError
+from src.inference.evaluator import evaluate
+from src.inference.runner import network_runner
+from src.parallel import rank, sum_counts, wait_for_all, world_size
+from src.report.curves import draw_curves
+from src.schema import Config
+from src.training.console import Console
+from src.training.feeding import check_sinking, sink
+from src.training.interrupt import Interrupt
+from src.training.loss_scale import SMALLEST
+from src.training.run_folder import RunFolder
+from src.training.step_builder import build_step
+from src.training.train_step import TrainStep
+
+INTERRUPTED = 130  # the shell's status for Ctrl-C; a script that calls train.py stops as well
+
+
+@dataclass
+class Progress:
+    """Where the training stands."""
+
+    step: int = 0  # updates done
+    best: float | None = None  # highest mIoU so far
+    bad_steps: int = 0  # steps in a row whose loss or gradient was not finite
+    overflows: int = 0  # updates skipped so far because fp16 overflowed
+
+
+class Trainer:
+    """Trains ``network`` with ``criterion`` and writes everything into ``folder``."""
+
+    def __init__(self, config: Config, network, criterion, metadata, folder: RunFolder):
+        train = config.train
+        check_sinking(train.sink_size)
+        self.config, self.network, self.criterion = config, network, criterion
+        self.metadata, self.folder = metadata, folder
+        self.micro_batch = train.batch_size // train.accumulate
+        self.workers, self.chief = world_size(), rank() == 0
+        data, share = config.data, (rank(), self.workers)
+        self.data = TrainPipeline(data.records, data.train_split, data, self.micro_batch, train.seed, *share)
+        self.step_cell = build_step(config, network, criterion)
+        self.average = self.step_cell.average
+        self.progress = Progress()
+        self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
+        self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
+
+    def resume(self, path: Path) -> Path:
+        """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.
+
+        If the run's own is damaged or missing, the one before it is taken. Returns the file that was taken.
+        """
+        try:
+            checkpoint = load_checkpoint(path)
+        except UserError as error:
+            if path != self.folder.last or not self.folder.previous.is_file():
+                raise
+            print(f"{error}\ncontinuing from the one before it, {self.folder.previous}")
+            checkpoint = load_checkpoint(self.folder.previous)
+            self.last_is_good = False
+        if "progress" not in checkpoint.meta:
+            raise UserError(f"{path}: holds weights only and cannot be resumed; use a run's checkpoints/last.ckpt")
+        load_network(self.network, checkpoint)
+        load_state(self.step_cell.state(), checkpoint)
+        self.progress = Progress(**checkpoint.meta["progress"])
+        return checkpoint.path
+
+    def run(self) -> int:
+        """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
+        train, progress = self.config.train, self.progress
+        if self.chief:
+            self.folder.open(self.config, progress.step)
+        self.network.set_train(True)
+        self.step_cell.keep_network_state()
+        batches = self.data.batches(progress.step * train.accumulate)
+        sunk = sink(self.step_cell, batches, train.sink_size) if train.sink_size else None
+        stopped = False
+        with closing(self.folder), Interrupt() as interrupt, Console(progress.step, train.iterations) as console:
+            while progress.step < train.iterations and not stopped:
+                result, seconds = self._update(batches, interrupt, sunk)
+                stopped = result["stop"] > 0  # known to all workers: none waits for one that has left
+                self._check(result)
+                step = progress.step
+                last = step == train.iterations
+                console.advance(seconds, train.batch_size, train.sink_size or 1)
+                if step % train.log_every == 0 or last:
+                    self._log(result, console)
+                score_now = train.eval_every and (step % train.eval_every == 0 or last)
+                if score_now:
+                    self._evaluate(console)
+                if score_now or last or stopped or step % train.checkpoint_every == 0:
+                    self._save_last()
+        return self._finish(stopped, interrupt)
+
+    def _finish(self, stopped: bool, interrupt: Interrupt) -> int:
+        """Draw the curves and say how it ended; return the exit status."""
+        if self.chief:
+            draw_curves(self.folder.curves, self.folder.read_metrics())
+            if stopped:
+                by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}.get(interrupt.signal, "another worker")
+                place = f"interrupted at step {self.progress.step} by {by}"
+                print(f"{place}; saved {self.folder.last}; the same command continues")
+        wait_for_all()  # whoever ends first must not be taken for dead while the first still writes
+        return INTERRUPTED if stopped and self.chief and interrupt.signal == signal.SIGINT else 0
+
+    def _update(self, batches, interrupt: Interrupt, sunk: Callable | None) -> tuple[dict[str, float], float]:
+        """One update, or with sinking ``sink_size`` of them; return the numbers of the last and the seconds it took."""
+        start = time.perf_counter()
+        vectors = [sunk().asnumpy()] if sunk else self._feed(batches, interrupt)
+        device.keep_signal_handlers()
+        self.progress.step += self.config.train.sink_size or 1
+        names = (*TrainStep.RESULT, *self.criterion.part_names)
+        result = dict(zip(names, vectors[-1].tolist(), strict=True))
+        for name in ("loss", *self.criterion.part_names):
+            index = names.index(name)
+            result[name] = sum(float(vector[index]) for vector in vectors) / len(vectors)
+        if sunk or self.workers == 1:
+            result["stop"] = float(sum_counts(np.array([interrupt.signal is not None], np.int64))[0])
+        return result, time.perf_counter() - start
+
+    def _feed(self, batches, interrupt: Interrupt) -> list[np.ndarray]:
+        """One update from ``accumulate`` batches; return their results."""
+        parts = self.config.train.accumulate
+        vectors = []
+        for part in range(parts):
+            try:
+                image, label = next(batches)
+            except UserError:
+                if self.progress.step:
+                    self._save_last()  # damaged data loses nothing that has been trained
+                raise
+            wish = (Tensor(np.float32(interrupt.signal is not None)),) if self.workers > 1 else ()
+            vectors.append(self.step_cell(image, label, part == parts - 1, *wish).asnumpy())
+            device.keep_signal_handlers()
+        return vectors
+
+    def _check(self, result: dict[str, float]) -> None:
+        """Stop when too many steps in a row were not finite (such a step has changed nothing)."""
+        progress = self.progress
+        if result["finite"]:
+            progress.bad_steps = 0
+            return
+        if self.step_cell.loss_scale is not None and result["loss_scale"] > SMALLEST:
+            progress.overflows += 1
+            tqdm.write(
+                f"step {progress.step}: fp16 overflow at loss scale {result['loss_scale']:g}: skipped, scale halved"
+            )
+            return
+        progress.bad_steps += 1
+        values = ", ".join(f"{name} = {result[name]:.4g}" for name in ("loss", *self.criterion.part_names))
+        words = f"step {progress.step}: loss or gradient is not finite ({values}, |g| = {result['grad_norm']:.4g})"
+        if progress.bad_steps > self.config.train.max_bad_steps:
+            kept = f"; last good checkpoint: {self.folder.last}" if self.folder.last.exists() else ""
+            raise UserError(
+                f"{words}, {progress.bad_steps} in a row where train.max_bad_steps is "
+                f"{self.config.train.max_bad_steps}{kept}; lower optimizer.lr, set train.clip_norm, or check the data"
+            )
+        tqdm.write(f"{words}: skipped")
+
+    def _log(self, result: dict[str, float], console: Console) -> None:
+        step = self.progress.step
+        speed = console.images_per_second()
+        line = {
+            "step": step,
+            "epoch": step * self.config.train.accumulate / self.data.steps_per_epoch,
+            "loss": result["loss"],
+            **{name: result[name] for name in self.criterion.part_names},
+            "lr": result["lr"],
+            "grad_norm": result["grad_norm"],
+            "images_per_second": round(speed, 2),
+            "loss_scale": result["loss_scale"],
+            "overflows": self.progress.overflows,
+        }
+        if self.chief:
+            self.folder.log(line)
+        parts = "".join(f"  {name} {result[name]:.4f}" for name in self.criterion.part_names)
+        console.show(f"loss {result['loss']:.4f}{parts}  lr {result['lr']:.2e}  {speed:.1f} images/s")
+
+    def _evaluate(self, console: Console) -> None:
+        """Score the validation split with the averaged weights, if they are kept, and keep the best."""
+        if self.average:
+            self.average.exchange()
+        self._score(console)
+        if self.average:
+            self.average.exchange()
+
+    def _score(self, console: Console) -> None:
+        data, progress = self.config.data, self.progress
+        samples = EvalPipeline(data.records, data.val_split, data, rank(), self.workers)
+        weights = f"step {progress.step}"
+        result = evaluate(self.evaluation, samples, self.metadata.classes, self.config.eval, weights)
+        self.network.set_train(True)
+        summary = result.scores.summary()
+        if self.chief:
+            self.folder.log({"step": progress.step, "split": data.val_split, **summary})
+        score = summary["mIoU"]
+        better = score is not None and (progress.best is None or score > progress.best)
+        console.line(
+            f"step {progress.step}: mIoU {score:.2f}  aAcc {summary['aAcc']:.2f}  mAcc {summary['mAcc']:.2f}  "
+            f"({result.images} images, {result.protocol['mode']}, {result.seconds:.0f} s)"
+            f"{'  best so far' if better else ''}"
+        )
+        state = self.network.report()
+        if state:
+            console.line(state)
+        if better:
+            progress.best = score
+        if self.chief:
+            if better:
+                save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
+            draw_curves(self.folder.curves, self.folder.read_metrics())
+
+    def _save_last(self) -> None:
+        if self.chief:
+            meta = {**self._meta(), "progress": asdict(self.progress)}
+            before = self.folder.previous if self.last_is_good else None
+            save_checkpoint(self.folder.last, self.network, meta, self.step_cell.state(), before)
+        self.last_is_good = True
+
+    def _meta(self) -> dict:
+        return {"step": self.progress.step, "classes": self.metadata.classes, "colors": self.metadata.colors}

@@ -1,0 +1,27 @@
+"""The picture of C-S Net's inside, on made-up features."""
+
+import cv2
+import numpy as np
+
+from src.explain import csnet
+
+
+def test_similarity_is_the_cosine_to_the_position_of_the_pixel():
+    features = np.random.default_rng(0).standard_normal((5, 3, 4))
+    found = csnet.similarity_to(features, (29, 10), (30, 40))  # row 2 of 3, column 1 of 4
+    chosen = features[:, 2, 1]
+    lengths = np.linalg.norm(features, axis=0) * np.linalg.norm(chosen)
+    np.testing.assert_allclose(found, np.einsum("dhw,d->hw", features, chosen) / lengths, rtol=1e-12)
+    assert found[2, 1] == 1.0
+
+
+def test_zero_features_have_no_direction():
+    assert not csnet.similarity_to(np.zeros((5, 3, 4)), (0, 0), (30, 40)).any()
+
+
+def test_picture_is_written(tmp_path):
+    features = np.random.default_rng(0).standard_normal((1, 5, 3, 4)).astype(np.float32)
+    image = np.full((30, 40, 3), 100, np.uint8)
+    written = csnet.draw({"consistent": features}, image, [], [], tmp_path / "new", "photo", (29, 10))
+    assert written == [tmp_path / "new" / "photo_similarity.png"]
+    assert cv2.imread(str(written[0])).std() > 0
