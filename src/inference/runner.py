@@ -102,9 +102,8 @@ def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASS
         return _run_cell(_Features(network), network, fixed_size)
     names = getattr(network.decoder, "EXPLAINS", ())
     if name not in names:
-        raise UserError(
-            f"features '{name}': unknown{did_you_mean(name, names)} Valid: {', '.join((CLASSIFIER, *names))}"
-        )
+        valid = (CLASSIFIER, *names)
+        raise UserError(f"features '{name}': unknown{did_you_mean(name, valid)} (valid: {', '.join(valid)})")
     explain = _run_cell(_Explanation(network), network, fixed_size)
 
     def run(image: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@
 The features are the map before the decoder's classifier, or with ``--features NAME`` another map that the decoder
 names in its ``EXPLAINS`` (C-S Net: ``consistent``), of whole images. Prints and writes (feature_report.json) the mean
 distance of pixels from the center of their class (intra), of the centers from each other (inter) and the ratio of the
-two; ``src/metrics/separability.py`` defines them. Draws the similarities of the centers (similarities.png; distances with
-``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
+two, as defined in ``src/metrics/separability.py``. Draws the similarities of the centers (similarities.png; distances
+with ``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
 """
 
 import argparse

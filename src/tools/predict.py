@@ -95,7 +95,7 @@ def main() -> None:
 
     decoder = config.model.decoder.name
     if arguments.explain and decoder not in DRAWERS:
-        raise UserError(f"--explain: decoder {decoder} has nothing to show; {' and '.join(DRAWERS)} have")
+        raise UserError(f"--explain: decoder {decoder} has nothing to show; {', '.join(DRAWERS)} have")
     if arguments.pixel and not arguments.explain:
         raise UserError("--pixel: is of --explain; give both or neither")
     device.setup(config.device.target, config.device.mode)

@@ -83,7 +83,7 @@ def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
     cv2.imwrite(str(tmp_path / "photo.png"), IMAGE)
     arguments = ["--config", small_config, "--checkpoint", "x.ckpt", "--input", tmp_path, "--output", tmp_path / "out"]
     assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--explain") == 2
-    assert "decoder fpn has nothing to show; ecenet and cpt have" in capsys.readouterr().err
+    assert "decoder fpn has nothing to show; ecenet, cpt, csnet have" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

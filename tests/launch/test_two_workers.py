@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.parallel import worker
+from tests.launch import worker
 
 from tests.commands import msrun
 

@@ -97,7 +97,7 @@ class CSNet(nn.Cell):
         return self.branches(features)[1]
 
     def explain(self, features):
-        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts, as EXPLAINS names them."""
+        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts (see EXPLAINS)."""
         return (self.consistent(self.reduction(features[3])),)
 
     def construct(self, features):

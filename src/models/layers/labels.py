@@ -19,6 +19,6 @@ def _source_rows(source, target):
 
 
 def resize_nearest(label, size):
-    """Label int32 [B, H, W] -> [B, h, w] for ``size`` = (h, w) as `source_rows` says; the shapes known when compiled."""
+    """Label int32 [B, H, W] -> [B, h, w] for ``size`` = (h, w) as `source_rows` says; shapes known when compiled."""
     rows = ops.gather(label, _source_rows(label.shape[1], size[0]), 1)
     return ops.gather(rows, _source_rows(label.shape[2], size[1]), 2)

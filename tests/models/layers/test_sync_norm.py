@@ -1,4 +1,4 @@
-"""Synchronized batch norm with one worker is batch norm; with two see tests/parallel."""
+"""Synchronized batch norm with one worker is batch norm; with two see tests/launch/test_two_workers.py."""
 
 import mindspore as ms
 import numpy as np

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.models.backbones import build_backbone, token_rows
+from src.models.backbones import build_backbone
+from src.models.layers import token_rows
 
 
 def by_concatenation(tokens, window, shift, pad_first):
