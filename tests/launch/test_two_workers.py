@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.launch import worker
 
 from tests.commands import msrun
+from tests.launch import worker
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import nn, ops
 
-from src.models.layers.backend import products_are_faster
+from src.models.layers import backend
 
 
 def softmax(x):
@@ -74,6 +74,6 @@ class GELU(nn.Cell):
         self.fast = _TanhGELU() if approximate else _GELU()
 
     def construct(self, x):
-        if products_are_faster():
+        if backend.products_are_faster():
             return self.fast(x.astype(ms.float32)).astype(x.dtype)  # the polynomial needs more than fp16
         return ops.gelu(x, self.form)

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import Normal, initializer
 
-from src.models.layers.backend import is_static, products_are_faster
+from src.models.layers import backend
 
 
 @ms.constexpr
@@ -70,7 +70,7 @@ class Depthwise(nn.Cell):
 
     def construct(self, x):
         weight = self.weight.astype(x.dtype)
-        if is_static(x) and x.shape[2] > 1 and products_are_faster():
+        if backend.is_static(x) and x.shape[2] > 1 and backend.products_are_faster():
             y = self.fast(x, weight)
         else:
             y = self.standard(x, weight)

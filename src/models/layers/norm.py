@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.models.layers.backend import is_static, products_are_faster
+from src.models.layers import backend
 from src.models.layers.rows import outer, sum_rows
 
 
@@ -89,7 +89,7 @@ class LayerNorm(nn.Cell):
 
     def construct(self, x):
         rows = x.astype(ms.float32)
-        if not products_are_faster():
+        if not backend.products_are_faster():
             return self.standard(rows, self.gamma, self.beta)[0].astype(x.dtype)
         rows = self.fast(rows.reshape(-1, self.channels), self.gamma, self.beta)
         return rows.reshape(ops.shape(x)).astype(x.dtype)
@@ -142,7 +142,7 @@ class ChannelLayerNorm(nn.Cell):
 
     def construct(self, x):
         y = x.astype(ms.float32)
-        if is_static(x) and products_are_faster():
+        if backend.is_static(x) and backend.products_are_faster():
             y = self.fast(y.reshape(x.shape[0], self.channels, -1), self.gamma, self.beta).reshape(x.shape)
         else:
             y = self.standard(y.transpose(0, 2, 3, 1), self.gamma, self.beta)[0].transpose(0, 3, 1, 2)

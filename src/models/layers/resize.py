@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import functional as F
 
-from src.models.layers.backend import products_are_faster
+from src.models.layers import backend
 
 # Sources up to this many pixels are resized by one product with the Kronecker matrix.
 _KRONECKER_PIXELS = 64
@@ -55,9 +55,8 @@ def resize_bilinear(x, size):
     Returns:
         [B, C, H, W] in the type of ``x``.
     """
-    if F.is_sequence_value_unknown(ops.shape(x)) or F.is_sequence_value_unknown(size):
-        return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
-    if not products_are_faster():
+    static = backend.is_static(x) and not F.is_sequence_value_unknown(size)
+    if not static or not backend.products_are_faster():
         return ops.ResizeBilinearV2(half_pixel_centers=True)(x, size)
     batch, channels, height, width = x.shape
     new_height, new_width = size

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from src.models import layers
+from src.models.layers import backend
 from src.models.layers.dropout import ChannelDropout
 from src.models.layers.image_size import check_size
 from src.models.layers.pooling import StemPool
@@ -86,7 +86,7 @@ def test_resize_with_dynamic_shape_equals_static():
 
 
 def test_resize_by_the_standard_operator_elsewhere(monkeypatch):
-    monkeypatch.setattr(layers, "products_are_faster", lambda: False)
+    monkeypatch.setattr(backend, "products_are_faster", lambda: False)
     ms.set_context(mode=ms.PYNATIVE_MODE)
     x = random(1, 2, 20, 30)
     y = Resize((33, 47))(x).asnumpy()
