@@ -7,7 +7,8 @@ from mindspore import Tensor, ops
 
 from src.config import load_config
 from src.errors import UserError
-from src.losses import LOSSES, build_criterion
+from src.losses import build_criterion
+from src.losses.table import LOSSES
 from src.models.decoders import DECODERS
 from src.schema import Config
 from tests.losses import reference

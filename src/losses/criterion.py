@@ -1,0 +1,57 @@
+"""The weighted sum of a decoder's losses."""
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from src.errors import UserError
+from src.losses.table import BUILDERS, LOSSES, OPTIONAL
+from src.models.decoders import DECODERS
+from src.schema import Config
+from src.schema.losses import LossesConfig
+
+
+class Criterion(nn.Cell):
+    """Weighted sum of a decoder's losses.
+
+    Args:
+        losses: (cell, {part: weight}) of each.
+
+    Attributes:
+        part_names: names of the entries of the second output.
+    """
+
+    def __init__(self, losses):
+        super().__init__()
+        self.part_names = tuple(name for _, weights in losses for name in weights)
+        self.weights = tuple(weight for _, weights in losses for weight in weights.values())
+        self.losses = nn.CellList([cell for cell, _ in losses])
+
+    def construct(self, outputs, label):
+        """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted parts fp32 [len(part_names)]."""
+        values = []
+        for loss in self.losses:
+            for value in loss(outputs, label):
+                values.append(value)
+        total = ops.zeros((), ms.float32)
+        for weight, value in zip(self.weights, values):  # noqa: B905 (graph mode has no strict)
+            if weight > 0:  # without it the part is reported, and no gradient is computed
+                total = total + weight * value
+        return total, ops.stack(values)
+
+
+def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Criterion:
+    """Build the losses of ``config.model.decoder`` with the settings in ``config.losses``.
+
+    Raises:
+        UserError: ``losses`` has an entry for a part that this decoder does not have, or a setting that does
+            not fit the number of classes.
+    """
+    decoder = config.model.decoder.name
+    given = [name for name in LossesConfig.model_fields if getattr(config.losses, name) is not None]
+    losses = LOSSES[decoder] + tuple(name for name in OPTIONAL if name in given and name not in LOSSES[decoder])
+    entries = [entry for loss in losses for entry in BUILDERS[loss][0]]
+    for name in given:
+        if name not in entries:
+            raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(entries)}")
+    outputs = DECODERS[decoder].OUTPUTS
+    return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in losses])

@@ -1,0 +1,49 @@
+"""Losses of one of a decoder's outputs."""
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from src.models.layers.resize import resize_bilinear
+
+
+class LogitsLoss(nn.Cell):
+    """Cross entropy of one of the outputs: logits of any size, or the mean over a tuple of them (0 if it is empty).
+
+    Args:
+        index: place among the decoder's outputs.
+        cross_entropy: cell from logits and label of one size to a scalar.
+    """
+
+    def __init__(self, index, cross_entropy):
+        super().__init__()
+        self.index = index
+        self.cross_entropy = cross_entropy
+
+    def construct(self, outputs, label):
+        """Tuple with [B, K, h, w], or a tuple of such, at ``index``, label [B, H, W] -> a tuple of one scalar."""
+        maps = outputs[self.index]
+        if not isinstance(maps, (tuple, list)):
+            maps = (maps,)
+        total = ops.zeros((), ms.float32)
+        for logits in maps:
+            resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
+            total = total + self.cross_entropy(resized, label) * (1 / len(maps))
+        return (total,)
+
+
+class MapLoss(nn.Cell):
+    """A loss of one of the outputs.
+
+    Args:
+        index: place of the map among the decoder's outputs.
+        loss: cell from map and label to a tuple of values.
+    """
+
+    def __init__(self, index, loss):
+        super().__init__()
+        self.index = index
+        self.loss = loss
+
+    def construct(self, outputs, label):
+        """Tuple with [B, C, h, w] at ``index``, label [B, H, W] -> what ``loss`` returns."""
+        return self.loss(outputs[self.index], label)

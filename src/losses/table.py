@@ -1,0 +1,83 @@
+"""Which decoder is trained with which losses, and how a loss is built from its entries of ``losses``."""
+
+from collections.abc import Sequence
+
+from src.errors import UserError
+from src.losses.consistency import Consistency
+from src.losses.cross_entropy import CrossEntropy
+from src.losses.diversity import DiversityLoss
+from src.losses.mask import MaskLoss
+from src.losses.outputs import LogitsLoss, MapLoss
+from src.schema.losses import (
+    AssignmentConfig,
+    AuxiliaryConfig,
+    ConsistencyConfig,
+    CrossEntropyConfig,
+    DiceConfig,
+    DiversityConfig,
+    LossesConfig,
+    MaskConfig,
+)
+
+# decoder: its losses, in the order in which they are logged
+LOSSES = {
+    "fpn": ("ce",),
+    "fcn": ("ce", "aux"),
+    "ecenet": ("ce", "masks", "diversity"),
+    "cpt": ("ce", "assignment"),
+    "csnet": ("ce", "aux", "consistency"),
+}
+OPTIONAL = ("consistency",)  # of any decoder whose configuration asks for it
+
+
+def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.ce or CrossEntropyConfig()
+    weights, ohem = section.class_weights, section.ohem
+    if weights is not None and len(weights) != num_classes:
+        raise UserError(f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class")
+    mining = () if ohem is None else (ohem.threshold, ohem.min_kept)
+    return LogitsLoss(outputs.index("logits"), CrossEntropy(ignore_index, weights, *mining)), {"ce": section.weight}
+
+
+def _aux(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.aux or AuxiliaryConfig()
+    return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index)), {"aux": section.weight}
+
+
+def _masks(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    mask, dice = config.mask or MaskConfig(), config.dice or DiceConfig()
+    loss = MaskLoss(num_classes, ignore_index, mask.ignore_as_negative)
+    return MapLoss(outputs.index("masks"), loss), {"mask": mask.weight, "dice": dice.weight}
+
+
+def _diversity(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.diversity or DiversityConfig()
+    cell = DiversityLoss(outputs.index("diversity"), outputs.index("diverse_channels"))
+    return cell, {"diversity": section.weight}
+
+
+def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.consistency or ConsistencyConfig()
+    if num_classes < 2:
+        raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
+    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight"}))
+    cell = MapLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
+    return cell, {"intra": section.weight, "inter": section.weight}
+
+
+def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.assignment or AssignmentConfig()
+    cell = LogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
+    return cell, {"assignment": section.weight}
+
+
+# loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
+# weight of each part
+BUILDERS = {
+    "ce": (("ce",), _ce),
+    "aux": (("aux",), _aux),
+    "masks": (("mask", "dice"), _masks),
+    "diversity": (("diversity",), _diversity),
+    "assignment": (("assignment",), _assignment),
+    "consistency": (("consistency",), _consistency),
+}
