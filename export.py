@@ -62,7 +62,7 @@ def main() -> None:
     description = write_description(
         exported.path,
         {
-            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "colors": "RGB"},
+            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "channels": "RGB"},
             "normalize": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
             "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
             "classes": classes,

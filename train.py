@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from src.config import dump_config, load_config
-from src.errors import UserError, run_command
+from src.errors import run_command
 from src.files import check_writable
 
 
@@ -36,39 +36,26 @@ def main() -> None:
 
     import mindspore as ms
 
-    from src import device, parallel
+    from src import device
     from src.data.catalog import IGNORE
     from src.data.mindrecord import ensure_records
     from src.losses import build_criterion
     from src.models import build_model
     from src.training.run_folder import RunFolder
     from src.training.trainer import Trainer
-    from src.weights.loading import load_backbone_weights, load_decoder_weights
+    from src.weights.loading import load_pretrained
 
     target = device.setup(config.device.target, config.device.mode)
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
     check_writable(folder.path)
     checkpoint = folder.resume_from(arguments.resume, config)
-    if parallel.rank() > 0:
-        parallel.wait_for_all()  # the first worker makes the records
     metadata = ensure_records(config.data)
-    if parallel.rank() == 0:
-        parallel.wait_for_all()
 
     ms.set_seed(config.train.seed)
     network = build_model(config.model, len(metadata.classes))
     criterion = build_criterion(config, len(metadata.classes), IGNORE)
-    if config.model.backbone.weights and not checkpoint:
-        backbone = config.model.backbone
-        try:
-            print(load_backbone_weights(network.backbone, backbone, backbone.weights, config.data))
-        except UserError as error:
-            raise UserError(f"model.backbone.weights: {error}") from None
-    if config.model.decoder.weights and not checkpoint:
-        try:
-            print(load_decoder_weights(network.decoder, config.model.decoder.weights))
-        except UserError as error:
-            raise UserError(f"model.decoder.weights: {error}") from None
+    if not checkpoint:
+        load_pretrained(network, config.model, config.data)
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:

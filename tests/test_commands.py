@@ -100,7 +100,7 @@ def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fai
     message = fails("src.tools.feature_report", *arguments, best, "--split", "tset")
     assert "no split 'tset' (there are train, val)" in message
     message = fails("src.tools.feature_report", *arguments, best, "--features", "consistent")
-    assert "--features consistent: decoder fpn has none; csnet has" in message
+    assert "features: this decoder has no 'consistent' (valid: classifier)" in message
 
 
 def test_benchmark_counts(small_config, tmp_path, monkeypatch, capfd, fails):

@@ -50,13 +50,16 @@ class Result:
             lines.append(f"{name:<{width}}" + "".join(f"{_number(value):>11}" for value in values))
         means = (self.scores.mean(column) for column in columns)
         lines.append(f"{'mean':<{width}}" + "".join(f"{_number(value):>11}" for value in means))
+        return "\n".join([*lines, self.line()])
+
+    def line(self) -> str:
+        """The means in one line; ``-`` for a score that no pixel defines."""
         absent = len(self.scores.absent)
         note = f", {absent} absent classes left out of the means" if absent else ""
-        lines.append(
+        return (
             f"mIoU {_number(self.scores.mean('IoU'))}  aAcc {_number(self.scores.accuracy)}  "
             f"mAcc {_number(self.scores.mean('Acc'))}  ({self.images} images, {self.protocol['mode']}{note})"
         )
-        return "\n".join(lines)
 
     def write(self, path: Path) -> None:
         """Write eval.json, whole or not at all."""

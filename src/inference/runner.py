@@ -103,13 +103,14 @@ def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASS
     names = getattr(network.decoder, "EXPLAINS", ())
     if name not in names:
         valid = (CLASSIFIER, *names)
-        raise UserError(f"features '{name}': unknown{did_you_mean(name, valid)} (valid: {', '.join(valid)})")
+        hint = did_you_mean(name, valid)
+        raise UserError(f"features: this decoder has no '{name}'{hint} (valid: {', '.join(valid)})")
     explain = _run_cell(_Explanation(network), network, fixed_size)
 
     def run(image: np.ndarray) -> np.ndarray:
         shown = dict(zip(names, explain(image), strict=False))  # an option may leave the last ones out
         if name not in shown or shown[name].ndim != 4 or len(shown[name]) != 1:
-            raise UserError(f"features '{name}': not a feature map [1, D, h, w] of this network; use {CLASSIFIER}")
+            raise UserError(f"features: '{name}' is not a feature map [1, D, h, w] of this network; use {CLASSIFIER}")
         return shown[name]
 
     return run

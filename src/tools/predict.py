@@ -97,7 +97,7 @@ def main() -> None:
     if arguments.explain and decoder not in DRAWERS:
         raise UserError(f"--explain: decoder {decoder} has nothing to show; {', '.join(DRAWERS)} have")
     if arguments.pixel and not arguments.explain:
-        raise UserError("--pixel: is of --explain; give both or neither")
+        raise UserError("--pixel chooses what --explain shows; add --explain, or leave --pixel out")
     device.setup(config.device.target, config.device.mode)
     check_writable(arguments.output)
     check_targets(images, arguments.output)

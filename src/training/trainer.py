@@ -213,11 +213,10 @@ class Trainer:
             self.folder.log({"step": progress.step, "split": data.val_split, **summary})
         score = summary["mIoU"]
         better = score is not None and (progress.best is None or score > progress.best)
-        console.line(
-            f"step {progress.step}: mIoU {score:.2f}  aAcc {summary['aAcc']:.2f}  mAcc {summary['mAcc']:.2f}  "
-            f"({result.images} images, {result.protocol['mode']}, {result.seconds:.0f} s)"
-            f"{'  best so far' if better else ''}"
-        )
+        note = "  best so far" if better else ""
+        if score is None:
+            note = f"  no labeled pixel in split '{data.val_split}': no score, and best.ckpt stays as it is"
+        console.line(f"step {progress.step}: {result.line()} in {result.seconds:.0f} s{note}")
         state = self.network.report()
         if state:
             console.line(state)

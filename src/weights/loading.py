@@ -1,4 +1,4 @@
-"""Start a backbone from a pretrained file: a converted ``.ckpt``, a checkpoint of this project, or a foreign file."""
+"""Start a network from pretrained files: a converted ``.ckpt``, a checkpoint of this project, or a foreign file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,9 @@ from mindspore import Tensor, nn
 
 from src.checkpoint import load_checkpoint
 from src.errors import UserError, listing
+from src.models.segmentor import Segmentor
 from src.schema.data import DataConfig
-from src.schema.model import BackboneConfig
+from src.schema.model import BackboneConfig, ModelConfig
 from src.weights.convert import convert
 from src.weights.normalization import check_normalization, normalization, refuse_caffe
 from src.weights.packaged import resolve
@@ -17,10 +18,28 @@ from src.weights.reading import read_weights
 from src.weights.sources import detect
 
 
+def load_pretrained(network: Segmentor, config: ModelConfig, data: DataConfig) -> None:
+    """Load the files that ``model.backbone.weights`` and ``model.decoder.weights`` name, and print what was loaded.
+
+    Raises:
+        UserError: a file cannot be read or does not fit; names the key.
+    """
+    for part, load in (
+        ("backbone", lambda file: load_backbone_weights(network.backbone, config.backbone, file, data)),
+        ("decoder", lambda file: load_decoder_weights(network.decoder, file)),
+    ):
+        file = getattr(config, part).weights
+        if file:
+            try:
+                print(load(file))
+            except UserError as error:
+                raise UserError(f"model.{part}.weights: {error}") from None
+
+
 def load_backbone_weights(
     backbone: nn.Cell, backbone_config: BackboneConfig, path: str | Path, data_config: DataConfig | None = None
 ) -> str:
-    """Copy pretrained weights into a backbone; whose names they have is found out from the file.
+    """Copy pretrained weights into a backbone; the naming scheme is detected from the file.
 
     Args:
         backbone: the cell, with or without the prefix ``backbone.`` in its parameters' names.

@@ -90,7 +90,7 @@ def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
     ("extra", "message"),
     [
         (["--explain", "--pixel", "64", "0"], "photo.png: --pixel 64 0: lies outside the image of 64x64"),
-        (["--pixel", "1", "1"], "--pixel: is of --explain"),
+        (["--pixel", "1", "1"], "--pixel chooses what --explain shows; add --explain"),
     ],
 )
 def test_impossible_pixels(model, tmp_path, monkeypatch, capsys, extra, message):

@@ -1,0 +1,31 @@
+"""Records that several workers need are written by the first one alone."""
+
+import pytest
+
+from src.data import mindrecord
+from src.data.mindrecord import ensure_records
+from tests.data.raw_data import folder_config, write_raw
+
+
+@pytest.mark.parametrize(("rank", "order"), [(0, ["write", "wait"]), (1, ["wait", "find"])])
+def test_the_first_worker_goes_ahead(rank, order, tmp_path, monkeypatch):
+    config = folder_config(tmp_path / "records", write_raw(tmp_path / "raw", {"train": 2, "val": 1}))
+    happened = []
+    write = mindrecord.write_records
+
+    def note_write(*arguments):
+        happened.append("write")
+        return write(*arguments)
+
+    def wait():
+        happened.append("wait")
+        if rank == 1:  # meanwhile the first worker has written them
+            write(mindrecord.load_dataset_info("folder", config.root), config.root, config.records)
+
+    find = mindrecord.check_records
+    monkeypatch.setattr(mindrecord, "check_records", lambda records: (happened.append("find"), find(records)))
+    monkeypatch.setattr(mindrecord, "write_records", note_write)
+    monkeypatch.setattr(mindrecord, "rank", lambda: rank)
+    monkeypatch.setattr(mindrecord, "wait_for_all", wait)
+    assert ensure_records(config).split("train").count == 2
+    assert happened == order
