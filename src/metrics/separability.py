@@ -17,7 +17,7 @@ Sums are exact (float64) and of the size of the centers; one image is in memory 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from src.errors import UserError
 from src.files import write_text
-from src.inference.exported import Runner
 from src.models.layers.labels import source_rows
 
+Runner = Callable[[np.ndarray], np.ndarray]  # normalized image, fp32 [1, 3, H, W] -> features, fp32 [1, D, h, w]
 TINY = 1e-12  # vectors shorter than this are not made longer
 
 

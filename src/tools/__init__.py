@@ -1,1 +1,4 @@
-"""Command-line tools: ``python -m src.tools.NAME --help``."""
+"""Command-line tools: ``python -m src.tools.NAME --help``.
+
+A tool may import everything; nothing imports a tool.
+"""
