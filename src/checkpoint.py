@@ -8,7 +8,7 @@ classes, ...). Any MindSpore program can load the network from it.
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,22 +120,27 @@ def checksum(tensors: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _assign(parameters: Iterable[Parameter], values: dict[str, np.ndarray], path: Path, what: str) -> None:
-    wanted = {parameter.name: parameter for parameter in parameters}
-    problems = [f"missing: {name} {tuple(wanted[name].shape)}" for name in wanted if name not in values]
-    problems += [f"not in the model: {name} {value.shape}" for name, value in values.items() if name not in wanted]
-    problems += [
+def assign(wanted: Mapping[str, Parameter], values: Mapping[str, np.ndarray], problem: str) -> None:
+    """Give every parameter in ``wanted`` its value; both go by the same names.
+
+    Raises:
+        UserError: begins with ``problem``: a value is missing, unknown or of another shape; nothing is assigned then.
+    """
+    lines = [f"missing: {name} {tuple(wanted[name].shape)}" for name in wanted if name not in values]
+    lines += [f"unknown: {name} {value.shape}" for name, value in values.items() if name not in wanted]
+    lines += [
         f"shape: {name} is {values[name].shape}, expected {tuple(parameter.shape)}"
         for name, parameter in wanted.items()
         if name in values and tuple(parameter.shape) != values[name].shape
     ]
-    if problems:
-        raise UserError(
-            f"{path}: {what} than the config describes ({len(problems)} of {len(wanted)} parameters differ):\n"
-            + listing(problems, limit=5)
-        )
+    if lines:
+        raise UserError(f"{problem} ({len(lines)} of {len(wanted)} parameters differ):\n" + listing(lines, limit=5))
     for name, parameter in wanted.items():
         parameter.set_data(Tensor(values[name], parameter.dtype))
+
+
+def _assign(parameters: Iterable[Parameter], values: dict[str, np.ndarray], path: Path, what: str) -> None:
+    assign({parameter.name: parameter for parameter in parameters}, values, f"{path}: {what} than the config describes")
 
 
 def _flush(path: Path) -> None:

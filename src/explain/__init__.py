@@ -6,5 +6,5 @@ function that draws them stands here. They draw arrays and import nothing but ``
 
 from src.explain import cpt, csnet, ecenet
 
-# decoder: draw(arrays by name, image, class names, colors, folder, stem, pixel) -> paths written
+# decoder: draw(arrays by name, `Subject`) -> paths written
 DRAWERS = {"ecenet": ecenet.draw, "cpt": cpt.draw, "csnet": csnet.draw}

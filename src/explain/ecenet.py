@@ -3,43 +3,32 @@
 The arrays are those that ``ECENet.explain`` returns for one image, under the names in its ``EXPLAINS``.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
+from src.explain.subject import Subject
 from src.report.charts import save_figure
 
 ROWS = 8  # classes shown at most: those whose masks are the highest at the most pixels
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
 
 
-def draw(
-    arrays: dict[str, np.ndarray],
-    image: np.ndarray,
-    classes: Sequence[str],
-    colors: Sequence[Sequence[int]],
-    folder: Path,
-    stem: str,
-    pixel: tuple[int, int],
-) -> list[Path]:
+def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     """Write ``STEM_masks.png`` and, with feature reconstruction, ``STEM_diversity.png``; return their paths.
 
     Args:
         arrays: ``mask_I`` raw masks [1, K, h, w], ``diversity_I`` [1, h, w] of level I.
-        image: RGB uint8 [H, W, 3].
-        classes, colors: names and RGB colors, K of each.
-        pixel: not used here; the other decoders' pictures are of one pixel.
+        subject: its pixel is not used here.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     masks = {level: arrays[f"mask_{level}"][0] for level in LEVELS}
-    written = [folder / f"{stem}_masks.png"]
-    _draw_masks(written[0], masks, image, classes, colors)
+    written = [subject.path("masks")]
+    _draw_masks(written[0], masks, subject)
     if "diversity_0" in arrays:
-        written.append(folder / f"{stem}_diversity.png")
-        _draw_diversity(written[1], {level: arrays[f"diversity_{level}"][0] for level in LEVELS}, image)
+        written.append(subject.path("diversity"))
+        _draw_diversity(written[1], {level: arrays[f"diversity_{level}"][0] for level in LEVELS}, subject.image)
     return written
 
 
@@ -52,8 +41,9 @@ def largest_classes(masks: dict[int, np.ndarray], count: int) -> list[int]:
     return [int(index) for index in order if pixels[index]]
 
 
-def _draw_masks(path, masks, image, classes, colors) -> None:
+def _draw_masks(path: Path, masks: dict[int, np.ndarray], subject: Subject) -> None:
     """A row per class: sigmoid of the mask at each level, and of the sum of all, over the image."""
+    image = subject.image
     chosen = largest_classes(masks, ROWS)
     size = image.shape[1::-1]
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -62,7 +52,8 @@ def _draw_masks(path, masks, image, classes, colors) -> None:
     )
     for row, index in zip(axes, chosen, strict=True):
         row[0].imshow(image)
-        row[0].set_ylabel(classes[index], color=np.array(colors[index]) / 255 * 0.8, fontsize=11, fontweight="bold")
+        color = np.array(subject.colors[index]) / 255 * 0.8
+        row[0].set_ylabel(subject.classes[index], color=color, fontsize=11, fontweight="bold")
         resized = [cv2.resize(masks[level][index], size) for level in LEVELS]
         for axis, mask in zip(row[1:], [*resized, sum(resized)], strict=True):
             axis.imshow(gray, cmap="gray", alpha=0.5)
@@ -77,7 +68,7 @@ def _draw_masks(path, masks, image, classes, colors) -> None:
     save_figure(figure, path)
 
 
-def _draw_diversity(path, maps, image) -> None:
+def _draw_diversity(path: Path, maps: dict[int, np.ndarray], image: np.ndarray) -> None:
     """The largest share of any channel per position, on a logarithmic scale: 1 / positions is an even spread."""
     figure, axes = plt.subplots(1, 5, figsize=(14, 2.6 * image.shape[0] / image.shape[1] + 0.7))
     axes[0].imshow(image)

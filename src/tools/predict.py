@@ -89,6 +89,7 @@ def main() -> None:
     from src.data.catalog import load_dataset_info
     from src.data.transforms import build_transforms, decode_image
     from src.explain import DRAWERS
+    from src.explain.subject import Subject
     from src.inference.protocol import predict
     from src.inference.runner import explanation_runner, open_model
     from src.report.images import colorize, write_image
@@ -125,7 +126,7 @@ def main() -> None:
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
         if explain:
             arrays = explain(normalized[None])
-            DRAWERS[decoder](arrays, image, model.classes, colors, arguments.output, path.stem, pixel)
+            DRAWERS[decoder](arrays, Subject(image, model.classes, colors, pixel, arguments.output, path.stem))
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 

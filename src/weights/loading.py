@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.checkpoint import load_checkpoint
-from src.errors import UserError, listing
+from src.checkpoint import assign, load_checkpoint
+from src.errors import UserError
 from src.models.segmentor import Segmentor
 from src.schema.data import DataConfig
 from src.schema.model import BackboneConfig, ModelConfig
@@ -100,21 +100,9 @@ def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
     """
     checkpoint = load_checkpoint(path)
     wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if not _is_random_state(p.name)}
-    found = {n.removeprefix("decoder."): v for n, v in checkpoint.tensors.items() if n.startswith("decoder.")}
-    problems = [f"missing: {name}" for name in wanted if name not in found]
-    problems += [f"not in the decoder: {name}" for name in found if name not in wanted and not _is_random_state(name)]
-    problems += [
-        f"shape: {name} is {found[name].shape}, expected {tuple(parameter.shape)}"
-        for name, parameter in wanted.items()
-        if name in found and found[name].shape != tuple(parameter.shape)
-    ]
-    if problems:
-        raise UserError(
-            f"{path}: does not fit model.decoder ({len(problems)} of {len(wanted)} parameters):\n"
-            + listing(problems, limit=5)
-        )
-    for name, parameter in wanted.items():
-        parameter.set_data(Tensor(found[name], parameter.dtype))
+    own = {name: values for name, values in checkpoint.tensors.items() if not _is_random_state(name)}
+    found = {n.removeprefix("decoder."): v for n, v in own.items() if n.startswith("decoder.")}
+    assign(wanted, found, f"{path}: does not fit model.decoder")
     return f"{path}: loaded all {len(wanted)} parameters of the decoder"
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from src.explain import cpt
+from src.explain.subject import Subject
 
 CLASSES = ["sky", "road", "car"]
 COLORS = [[0, 0, 200], [120, 120, 120], [200, 0, 0]]
@@ -27,14 +28,14 @@ def read(path):
 
 
 def test_every_array_becomes_a_picture(tmp_path):
-    written = cpt.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path / "new", "photo", CENTER)
+    written = cpt.draw(arrays(), Subject(IMAGE, CLASSES, COLORS, CENTER, tmp_path / "new", "photo"))
     assert [p.name for p in written] == ["photo_assignment_2.png", "photo_attention_2.png", "photo_memory_2.png"]
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(p.name for p in written)
     assert all(read(path).std() > 0 for path in written)
 
 
 def test_assignment_has_the_colors_of_the_classes(tmp_path):
-    cpt.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path, "photo", CENTER)
+    cpt.draw(arrays(), Subject(IMAGE, CLASSES, COLORS, CENTER, tmp_path, "photo"))
     drawn = read(tmp_path / "photo_assignment_2.png")
     assert drawn.shape == IMAGE.shape
     for row, column, label in ((5, 5, 0), (5, 30, 1), (5, 55, 2), (35, 5, 2)):
@@ -47,7 +48,7 @@ def test_attention_is_of_the_pixel_and_sorted(tmp_path, monkeypatch):
     values = arrays()
     for pixel, place in ((CENTER, (5, 7)), ((39, 0), (9, 0))):
         figures.clear()
-        cpt.draw({"attention_2": values["attention_2"]}, IMAGE, CLASSES, COLORS, tmp_path, "photo", pixel)
+        cpt.draw({"attention_2": values["attention_2"]}, Subject(IMAGE, CLASSES, COLORS, pixel, tmp_path, "photo"))
         _, chart = figures[0].axes
         weights = values["attention_2"][0][place]
         order = np.argsort(-weights)
@@ -60,7 +61,7 @@ def test_memory_shows_cosines_of_the_classes_seen(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(cpt, "draw_matrix", lambda path, values, names, *rest: drawn.append((values, names)))
     values = {name: value for name, value in arrays().items() if name in ("memory_2", "updates_2")}
-    cpt.draw(values, IMAGE, CLASSES, COLORS, tmp_path, "photo", CENTER)
+    cpt.draw(values, Subject(IMAGE, CLASSES, COLORS, CENTER, tmp_path, "photo"))
     ((matrix, names),) = drawn
     a, b = values["memory_2"][0].astype(float), values["memory_2"][2].astype(float)
     cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
@@ -69,7 +70,7 @@ def test_memory_shows_cosines_of_the_classes_seen(tmp_path, monkeypatch):
 
 
 def test_an_empty_memory_has_no_picture(tmp_path):
-    written = cpt.draw(arrays(seen=(0, 0, 0)), IMAGE, CLASSES, COLORS, tmp_path, "photo", CENTER)
+    written = cpt.draw(arrays(seen=(0, 0, 0)), Subject(IMAGE, CLASSES, COLORS, CENTER, tmp_path, "photo"))
     assert [p.name for p in written] == ["photo_assignment_2.png", "photo_attention_2.png"]
 
 
@@ -81,4 +82,4 @@ def test_many_classes_can_be_drawn(tmp_path):
         "updates_0": np.ones(150, int),
     }
     names, colors = [f"class {k}" for k in range(150)], [[k, k, k] for k in range(150)]
-    assert len(cpt.draw(many, IMAGE, names, colors, tmp_path, "many", CENTER)) == 2
+    assert len(cpt.draw(many, Subject(IMAGE, names, colors, CENTER, tmp_path, "many"))) == 2

@@ -9,6 +9,7 @@ from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.data.catalog import load_dataset_info
 from src.explain import ecenet
+from src.explain.subject import Subject
 from src.models import build_model
 from tests.commands import run_inside
 from tests.conftest import SMALL
@@ -27,7 +28,7 @@ def arrays():
 
 
 def test_pictures_are_written(tmp_path):
-    written = ecenet.draw(arrays(), IMAGE, CLASSES, COLORS, tmp_path / "new", "photo", (0, 0))
+    written = ecenet.draw(arrays(), Subject(IMAGE, CLASSES, COLORS, (0, 0), tmp_path / "new", "photo"))
     assert [path.name for path in written] == ["photo_masks.png", "photo_diversity.png"]
     for path in written:
         assert min(cv2.imread(str(path)).shape[:2]) > 100
@@ -35,7 +36,8 @@ def test_pictures_are_written(tmp_path):
 
 def test_without_feature_reconstruction_there_is_no_diversity(tmp_path):
     masks = {name: values for name, values in arrays().items() if name.startswith("mask")}
-    assert [path.name for path in ecenet.draw(masks, IMAGE, CLASSES, COLORS, tmp_path, "a", (0, 0))] == ["a_masks.png"]
+    written = ecenet.draw(masks, Subject(IMAGE, CLASSES, COLORS, (0, 0), tmp_path, "a"))
+    assert [path.name for path in written] == ["a_masks.png"]
 
 
 def test_classes_are_chosen_by_area():

@@ -146,7 +146,7 @@ def test_decoder_weights_hold_the_state_and_nothing_else(tmp_path):
     fresh = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
     load_decoder_weights(fresh, tmp_path / "a.ckpt")
     np.testing.assert_array_equal(fresh.blocks[0].prototypes.memory.updates.asnumpy(), np.arange(5))
-    with pytest.raises(UserError, match=r"not in the decoder: blocks\.0\.prototypes\.memory\.prototypes"):
+    with pytest.raises(UserError, match=r"unknown: blocks\.0\.prototypes\.memory\.prototypes"):
         load_decoder_weights(build_decoder("cpt", (8, 12, 16, 20), 5, **options, memory=None), tmp_path / "a.ckpt")
 
 
