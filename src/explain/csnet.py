@@ -43,7 +43,7 @@ def draw(
     return [path]
 
 
-def similarity_to(features: np.ndarray, pixel: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+def similarity_to(features: np.ndarray, pixel: tuple[int, int], size: Sequence[int]) -> np.ndarray:
     """Cosine similarity of every position of ``features`` [D, h, w] to the one that holds ``pixel``: [h, w] in -1..1.
 
     Args:

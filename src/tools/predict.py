@@ -111,6 +111,7 @@ def main() -> None:
     if arguments.explain and not model.network:
         raise UserError(f"{arguments.checkpoint}: --explain takes the .ckpt that this file was exported from")
     explain = explanation_runner(model.network) if arguments.explain else None
+    names = model.classes or []  # a .ckpt always has them
     for path in tqdm(images, desc="predict", unit="image", disable=None):
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
@@ -125,7 +126,7 @@ def main() -> None:
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
         if explain:
             arrays = explain(normalized[None])
-            DRAWERS[decoder](arrays, image, model.classes, colors, arguments.output, path.stem, pixel)
+            DRAWERS[decoder](arrays, image, names, colors, arguments.output, path.stem, pixel)
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 
