@@ -140,9 +140,11 @@ def load_dataset_info(name: str, root: str | Path | None = None, classes_file: s
     if name != "folder":
         known = sorted([*NAMED, "folder"])
         raise UserError(f"data set '{name}' is unknown{did_you_mean(name, known)} (valid: {', '.join(known)})")
-    if classes_file is None and root is None:
+    if classes_file:
+        return read_classes(Path(classes_file))
+    if root is None:
         raise UserError("data.root is missing: the folder with images/, annotations/ and classes.yaml")
-    return read_classes(Path(classes_file) if classes_file else Path(root) / CLASSES_FILE)
+    return read_classes(Path(root) / CLASSES_FILE)
 
 
 def read_classes(path: Path) -> DatasetInfo:
@@ -179,7 +181,9 @@ def read_classes(path: Path) -> DatasetInfo:
     entries = values.get("classes")
     if not isinstance(entries, list) or not 2 <= len(entries) <= IGNORE:
         raise UserError(f"{path}: classes: expected a list of 2 to {IGNORE} classes, found {entries!r}")
-    names, colors, label_map = [], [], {}
+    names: list[str] = []
+    colors: list[tuple[int, int, int]] = []
+    label_map: dict[int, int] = {}
     for train_id, entry in enumerate(entries):
         name, raw_values, color = _read_entry(path, train_id, entry)
         names.append(name)
@@ -228,5 +232,5 @@ def _is_value(value: Any) -> bool:
 
 def _color(index: int) -> tuple[int, int, int]:
     """Colors that stay apart for neighboring ids: hues by the golden ratio, three levels of brightness."""
-    rgb = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
-    return tuple(round(255 * channel) for channel in rgb)
+    red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -24,8 +24,8 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
     Raises:
         UserError: no such root or split, an empty split, or images and labels without partner.
     """
+    root = _folder(info, root)
     layout = _layout(info, root, split)
-    root = Path(root)
     image_folder = root / layout.images.format(split=split)
     label_folder = root / layout.annotations.format(split=split)
     images = _by_name(image_folder, IMAGE_SUFFIXES, layout.image_ending, layout)
@@ -66,16 +66,19 @@ def list_splits(info: DatasetInfo, root: str | Path) -> list[str]:
 
 def with_label_map(info: DatasetInfo, root: str | Path | None, split: str) -> DatasetInfo:
     """Return ``info`` with the label map of the layout that is found below ``root``."""
-    label_map = _layout(info, root, split).label_map
+    label_map = _layout(info, _folder(info, root), split).label_map
     return replace(info, label_map=label_map) if label_map else info
 
 
-def _layout(info: DatasetInfo, root: str | Path | None, split: str) -> Layout:
+def _folder(info: DatasetInfo, root: str | Path | None) -> Path:
     if root is None:
         raise UserError(f"data.root is missing: the folder of the raw {info.name} images")
-    root = Path(root)
-    if not root.is_dir():
+    if not Path(root).is_dir():
         raise UserError(f"data.root: no such folder: {root}")
+    return Path(root)
+
+
+def _layout(info: DatasetInfo, root: Path, split: str) -> Layout:
     for layout in info.layouts:
         if _exists(layout, root, split):
             return layout

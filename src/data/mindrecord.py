@@ -171,7 +171,7 @@ def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) ->
 
 def _shape_rows(shapes: ShapesConfig, split: str, count: int) -> Iterator[_Row]:
     for index in range(count):
-        image, label = scene(shapes.seed, split, index, tuple(shapes.size))
+        image, label = scene(shapes.seed, split, index, shapes.size)
         yield _Row(f"{split}_{index:05d}", encode_png(image), label)
 
 
@@ -304,7 +304,7 @@ def _ensure_records(data: DataConfig) -> Metadata:
     if data.name != "folder" or data.root or data.classes:
         info = load_dataset_info(data.name, data.root, data.classes)
     if not records.exists() or (records.is_dir() and not any(records.iterdir())):
-        if data.name != "shapes" and not data.root:
+        if info is None or (data.name != "shapes" and not data.root):
             raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
         splits = list(dict.fromkeys((data.train_split, data.val_split)))
         source = "generated scenes" if data.name == "shapes" else data.root
@@ -320,7 +320,8 @@ def _ensure_records(data: DataConfig) -> Metadata:
 
 
 def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:
-    found, expected = metadata.name, data.name
+    found: object = metadata.name
+    expected: object = data.name
     if found == expected and info is not None:
         found, expected = metadata.classes, list(info.classes)
         label_maps = [info.label_map, *(layout.label_map for layout in info.layouts if layout.label_map)]

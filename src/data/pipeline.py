@@ -6,7 +6,7 @@ exactly where it stopped, without decoding what came before.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mindspore.dataset as ds
@@ -19,35 +19,31 @@ from src.data.transforms import build_transforms, decode_image, decode_label
 from src.errors import UserError
 from src.schema.data import DataConfig
 
+_Decoded = tuple[np.ndarray, np.ndarray]  # image and label of one sample
+
 
 class _Samples:
     """Decoding and transforming inside the pipeline's threads; keeps the first error in plain words."""
 
-    def __init__(self, records: str, transforms, seed: int, crop: tuple[int, int] | None = None):
-        self.records, self.transforms, self.seed, self.crop = records, transforms, seed, crop
+    def __init__(self, records: str, transforms, crop: Sequence[int] | None = None):
+        self.records, self.transforms, self.crop = records, transforms, crop
         self.error: UserError | None = None
 
-    def __call__(self, image: np.ndarray, label: np.ndarray, name: np.ndarray, epoch: np.ndarray, index: np.ndarray):
-        """Columns of one record, its epoch and its index -> image fp32 [3, H, W], label int32 [H, W]."""
+    def read(self, image: np.ndarray, label: np.ndarray, name: np.ndarray, seed: tuple[int, ...]) -> _Decoded:
+        """Columns of one record and the seed of its augmentation -> image fp32 [3, H, W], label int32 [H, W]."""
         try:
-            random = np.random.default_rng((self.seed, int(epoch), int(index)))
-            return self.transform(image, label, random)
+            pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
+            ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
+            pixels, ids = self.change(pixels, ids, np.random.default_rng(seed))
+            return pixels, ids.astype(np.int32)
         except Exception as error:
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             self.error = self.error or UserError(f"{self.records}: sample {name}: {reason}")
             raise
 
-    def transform(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator):
-        pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
-        ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
-        original = ids.shape
-        pixels, ids = self.transforms(pixels, ids, random)
-        if self.crop and np.less(ids.shape, self.crop).any():
-            raise UserError(
-                f"{original[0]}x{original[1]} becomes {ids.shape[0]}x{ids.shape[1]}, smaller than data.crop "
-                f"{self.crop[0]}x{self.crop[1]}; add pad before normalize in data.train_transforms, or lower data.crop"
-            )
-        return pixels, ids.astype(np.int32)
+    def change(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator) -> _Decoded:
+        """Transform a decoded image and its label."""
+        raise NotImplementedError
 
     def explain(self, error: Exception) -> UserError:
         """Turn what MindSpore raised into the error behind it."""
@@ -55,6 +51,29 @@ class _Samples:
             return self.error
         reason = next((line.strip() for line in str(error).splitlines() if "ERROR" in line), str(error).splitlines()[0])
         return UserError(f"{self.records}: the records cannot be read ({reason}){again(self.records)}")
+
+
+class _TrainSamples(_Samples):
+    """Image and label are transformed together."""
+
+    def __init__(self, records: str, transforms, crop: Sequence[int], seed: int):
+        super().__init__(records, transforms, crop)
+        self.seed = seed
+
+    def __call__(
+        self, image: np.ndarray, label: np.ndarray, name: np.ndarray, epoch: np.ndarray, index: np.ndarray
+    ) -> _Decoded:
+        return self.read(image, label, name, (self.seed, int(epoch), int(index)))
+
+    def change(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator) -> _Decoded:
+        original = label.shape
+        image, label = self.transforms(image, label, random)
+        if self.crop and np.less(label.shape, self.crop).any():
+            raise UserError(
+                f"{original[0]}x{original[1]} becomes {label.shape[0]}x{label.shape[1]}, smaller than data.crop "
+                f"{self.crop[0]}x{self.crop[1]}; add pad before normalize in data.train_transforms, or lower data.crop"
+            )
+        return image, label
 
 
 class TrainPipeline:
@@ -102,10 +121,10 @@ class TrainPipeline:
         shuffled = np.random.default_rng((self.seed, epoch)).permutation(self.count)
         return shuffled[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)[:, self.local]
 
-    def _open(self, epoch: int, first: int = 0) -> tuple[Iterator, "_Samples"]:
+    def _open(self, epoch: int, first: int = 0) -> tuple[Iterator, _Samples]:
         """Start reading an epoch at batch ``first``. MindSpore takes at most one index per record at a time."""
         indices = self.order(epoch)[first:].ravel()
-        samples = _Samples(self.records, self.transforms, self.seed, tuple(self.data.crop))
+        samples = _TrainSamples(self.records, self.transforms, self.data.crop, self.seed)
         threads = _threads(self.data.workers)
         numbers = {"epoch": np.full(len(indices), epoch), "index": indices}
         numbers = ds.NumpySlicesDataset(numbers, shuffle=False, num_parallel_workers=1)
@@ -134,7 +153,7 @@ class EvalPipeline:
         """Yield (image fp32 [1, 3, h, w], label int32 [H, W], name)."""
         if not self.indices:  # more workers than images
             return
-        samples = _EvalSamples(self.records, self.transforms, seed=0)
+        samples = _EvalSamples(self.records, self.transforms)
         threads = _threads(self.data.workers)
         columns = ["image", "label", "name"]
         try:
@@ -151,13 +170,13 @@ class EvalPipeline:
 class _EvalSamples(_Samples):
     """Only the image is transformed."""
 
-    def __call__(self, image: np.ndarray, label: np.ndarray, name: np.ndarray):
-        return (*super().__call__(image, label, name, np.int64(0), np.int64(0)), name)
+    def __call__(
+        self, image: np.ndarray, label: np.ndarray, name: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return (*self.read(image, label, name, (0, 0, 0)), name)
 
-    def transform(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator):
-        pixels = decode_image(np.frombuffer(image.tobytes(), np.uint8))
-        ids = decode_label(np.frombuffer(label.tobytes(), np.uint8))
-        return self.transforms(pixels, None, random)[0], ids.astype(np.int32)
+    def change(self, image: np.ndarray, label: np.ndarray, random: np.random.Generator) -> _Decoded:
+        return self.transforms(image, None, random)[0], label
 
 
 def _next(rows: Iterator, samples: _Samples) -> list:

@@ -5,6 +5,8 @@ thin structures (rings, crosses, lines), noise, uneven light, and a border of ig
 Scene ``index`` of a split depends on (seed, split, index, size) and on nothing else.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -12,10 +14,11 @@ from src.data.catalog import IGNORE, SHAPES
 
 SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
 MOST_OVERLAP = 0.1  # share of a shape that another may hide
+COVERED = [255]  # on the canvas of a shape
 LEAST_CONTRAST = 120  # distance in RGB between the mean colors of a shape and the background
 
 
-def scene(seed: int, split: str, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def scene(seed: int, split: str, index: int, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Draw one scene: image RGB uint8 [H, W, 3], label uint8 [H, W] of train ids and ``IGNORE``."""
     random = np.random.default_rng([seed, *split.encode(), index])
     height, width = size
@@ -57,21 +60,21 @@ def _draw(random, name: str, height: int, width: int) -> np.ndarray:
     thin = max(3, round(random.uniform(0.055, 0.08) * side)) * SCALE
     point = tuple(int(v) for v in center)
     if name == "disc":
-        cv2.circle(canvas, point, int(radius), 255, -1)
+        cv2.circle(canvas, point, int(radius), COVERED, -1)
     elif name == "ring":
-        cv2.circle(canvas, point, int(radius), 255, thin)
+        cv2.circle(canvas, point, int(radius), COVERED, thin)
     elif name == "square":
-        cv2.fillPoly(canvas, [_polygon(center, radius, turn, 4)], 255)
+        cv2.fillPoly(canvas, [_polygon(center, radius, turn, 4)], COVERED)
     elif name == "triangle":
-        cv2.fillPoly(canvas, [_polygon(center, 1.15 * radius, turn, 3)], 255)
+        cv2.fillPoly(canvas, [_polygon(center, 1.15 * radius, turn, 3)], COVERED)
     elif name == "cross":
         corners = _polygon(center, radius, turn, 4)
         for start in (0, 1):
-            cv2.line(canvas, tuple(map(int, corners[start])), tuple(map(int, corners[start + 2])), 255, 2 * thin)
+            cv2.line(canvas, tuple(map(int, corners[start])), tuple(map(int, corners[start + 2])), COVERED, 2 * thin)
     else:
         reach = np.array([np.cos(turn), np.sin(turn)]) * random.uniform(1.5, 3) * radius
         ends = (center - reach).astype(int), (center + reach).astype(int)
-        cv2.line(canvas, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 255, thin)
+        cv2.line(canvas, tuple(map(int, ends[0])), tuple(map(int, ends[1])), COVERED, thin)
     return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 

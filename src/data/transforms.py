@@ -5,6 +5,7 @@ label. Labels are only ever resized by nearest neighbor. Without a label (evalua
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,8 @@ class RandomScale:
         self.ratio, self.base = ratio, base
 
     def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
-        ratio = random.uniform(*self.ratio)
+        lowest, highest = self.ratio
+        ratio = random.uniform(lowest, highest)
         height, width = image.shape[:2]
         if self.base:
             ratio *= fitting_ratio((height, width), self.base)
@@ -53,14 +55,14 @@ class Resize:
     """Resize to ``size`` = (H, W), or to the largest size of the image's shape that fits into it, upright or lying."""
 
     def __init__(self, size: Sequence[int], keep_ratio: bool = False):
-        self.size, self.keep_ratio = tuple(size), keep_ratio
+        self.size, self.keep_ratio = size, keep_ratio
 
     def __call__(self, image: np.ndarray, label: np.ndarray | None, random: np.random.Generator) -> Pair:
-        size = self.size
+        height, width = self.size
         if self.keep_ratio:
-            ratio = fitting_ratio(image.shape[:2], size)
-            size = tuple(max(1, round(old * ratio)) for old in image.shape[:2])
-        return resize_pair(image, label, size)
+            ratio = fitting_ratio(image.shape[:2], self.size)
+            height, width = (max(1, round(old * ratio)) for old in image.shape[:2])
+        return resize_pair(image, label, (height, width))
 
 
 class RandomCrop:
@@ -87,7 +89,7 @@ class RandomCrop:
         for side, crop in zip(shape, self.size, strict=False):
             start = int(random.integers(0, max(side - crop, 0) + 1))
             slices.append(slice(start, start + min(side, crop)))
-        return tuple(slices)
+        return slices[0], slices[1]
 
     def _is_varied(self, label: np.ndarray) -> bool:
         counts = cv2.calcHist([label], [0], None, [256], [0, 256])[:IGNORE]
@@ -146,7 +148,7 @@ class Pad:
         if below or right:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=self.color)
             if label is not None:
-                label = cv2.copyMakeBorder(label, 0, below, 0, right, cv2.BORDER_CONSTANT, value=IGNORE)
+                label = cv2.copyMakeBorder(label, 0, below, 0, right, cv2.BORDER_CONSTANT, value=[IGNORE])
         return image, label
 
 
@@ -189,7 +191,7 @@ def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: 
     if key == "eval_transforms" and not set(names) <= {"resize", "normalize"}:
         wrong = next(name for name in names if name not in ("resize", "normalize"))
         raise UserError(f"data.{key}: {wrong} is for training only; evaluation takes resize and normalize")
-    given = {
+    given: dict[str, tuple[type, dict[str, Any]]] = {
         "random_crop": (RandomCrop, {"size": data.crop}),
         "pad": (Pad, {"size": data.crop, "mean": data.mean}),
         "normalize": (Normalize, {"mean": data.mean, "std": data.std}),

@@ -4,6 +4,8 @@ The protocol is that of ECENet's release (and of the field): logits of overlappi
 divided by the number of windows over each pixel; views are averaged as probabilities.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -11,7 +13,7 @@ from src.inference.exported import Runner
 from src.schema.training import EvalConfig
 
 
-def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: tuple[int, int]) -> np.ndarray:
+def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
     """Return the class of each pixel, uint8 [H, W], for ``size`` = (H, W).
 
     Args:
@@ -19,7 +21,7 @@ def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: tuple[i
         config: mode, window, scales and flip.
     """
     plain = config.scales == [1.0] and not config.flip
-    total: np.ndarray | float = 0.0
+    total = np.zeros((), np.float32)  # takes the shape [K, H, W] of what is added
     for scale in config.scales:
         for flipped in (False, True) if config.flip else (False,):
             view = _view(image, scale, flipped)
@@ -38,15 +40,17 @@ def _view(image: np.ndarray, scale: float, flipped: bool) -> np.ndarray:
 
 def _slide(runner: Runner, image: np.ndarray, config: EvalConfig) -> np.ndarray:
     """Mean of the logits of all windows over each pixel, [K, h, w]."""
+    assert config.crop and config.stride  # the schema asks for both
     height, width = image.shape[2:]
     rows = window_starts(height, config.crop[0], config.stride[0])
     columns = window_starts(width, config.crop[1], config.stride[1])
-    total, count = None, np.zeros((height, width), np.float32)
+    total = np.zeros((0, height, width), np.float32)  # the first logits tell the number of classes
+    count = np.zeros((height, width), np.float32)
     for top in rows:
         for left in columns:
             window = np.s_[..., top : top + config.crop[0], left : left + config.crop[1]]
             logits = runner(np.ascontiguousarray(image[window]))[0]
-            if total is None:
+            if not len(total):
                 total = np.zeros((logits.shape[0], height, width), np.float32)
             total[window] += logits
             count[window] += 1
@@ -60,7 +64,7 @@ def window_starts(length: int, window: int, stride: int) -> list[int]:
     return [min(start, length - window) for start in range(0, length - window + stride, stride)]
 
 
-def _resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Bilinear, half-pixel centers, [C, h, w] -> [C, H, W]."""
     if maps.shape[1:] == tuple(size):
         return maps
@@ -77,6 +81,7 @@ def describe(config: EvalConfig) -> str:
     """The protocol in a few words, for example ``slide 640x640 stride 608, scales 0.75 1.0, flip``."""
     words = "whole"
     if config.mode == "slide":
+        assert config.crop and config.stride
         window = "x".join(map(str, config.crop))
         words = f"slide {window} stride {'x'.join(map(str, config.stride))}"
     if config.scales != [1.0]:

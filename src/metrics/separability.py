@@ -59,7 +59,7 @@ class FeatureReport:
         pairs = self.between[np.ix_(present, present)][np.triu_indices(len(present), 1)]
         intra = float(self.intra[present].mean()) if present.size else None
         inter = float(pairs.mean()) if pairs.size else None
-        return {"intra": intra, "inter": inter, "ratio": intra / inter if inter else None}
+        return {"intra": intra, "inter": inter, "ratio": intra / inter if intra is not None and inter else None}
 
     def closest_class(self, index: int) -> tuple[str, float] | tuple[None, None]:
         """The class whose center is nearest to that of class ``index``, and how far it is."""

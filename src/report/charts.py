@@ -48,7 +48,7 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
             axis.axis("off")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
-    patches = [Patch(color=np.array(color) / 255, label=name) for name, color in zip(classes, colors, strict=True)]
+    patches = [Patch(color=_shares(color), label=name) for name, color in zip(classes, colors, strict=True)]
     figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, legend / size[1], 1, 1), pad=0.4)
     save_figure(figure, path)
@@ -96,12 +96,14 @@ def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, co
     figure, axis = plt.subplots(figsize=(7 + 1.6 * columns, 6.5), layout="constrained")
     axis.set_facecolor("#f4f4f4")
     order = np.random.default_rng(0).permutation(len(ids))  # no class lies over all the others
-    axis.scatter(*points[order].T, c=np.array(colors)[ids[order]] / 255, s=10, alpha=0.6, linewidths=0)
+    x, y = points[order].T
+    axis.scatter(x, y, c=np.array(colors)[ids[order]] / 255, s=10, alpha=0.6, linewidths=0)
     outline = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     for index in present:
         x, y = points[ids == index].mean(0)
-        color = np.array(colors[index]) / 255
-        axis.scatter(x, y, color=color, s=70, edgecolors="black", linewidths=1.2, label=classes[index], zorder=3)
+        axis.scatter(
+            x, y, color=_shares(colors[index]), s=70, edgecolors="black", linewidths=1.2, label=classes[index], zorder=3
+        )
         if len(present) <= MOST_WRITTEN:
             axis.annotate(
                 classes[index], (x, y), (6, 5), textcoords="offset points", fontsize=8, path_effects=outline, zorder=4
@@ -111,3 +113,9 @@ def draw_projection(path: Path, points: np.ndarray, ids: np.ndarray, classes, co
     axis.grid(alpha=0.4)
     figure.legend(loc="outside right upper", ncol=columns, fontsize=7 if columns > 1 else 8, frameon=False)
     save_figure(figure, path)
+
+
+def _shares(color: Sequence[int]) -> tuple[float, float, float]:
+    """RGB of 0..255 -> of 0..1, as Matplotlib has them."""
+    red, green, blue = color
+    return red / 255, green / 255, blue / 255

@@ -127,7 +127,7 @@ def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], in
 
     runner = network_runner(build_model(config.model, _num_classes(config)))
     image = np.random.default_rng(0).standard_normal((1, 3, *size), dtype=np.float32)
-    return lambda: predict(runner, image, config.eval, tuple(size)), 1
+    return lambda: predict(runner, image, config.eval, size), 1
 
 
 def data_batch(config: Config) -> tuple[Callable[[], object], int]:
@@ -155,7 +155,7 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
     network = build_model(config.model, _num_classes(config))
     counts = by_part(multiply_adds(network, Tensor(np.zeros((1, 3, *size), np.float32))))
     parameters = parameters_by_part(network)
-    rows = {
+    rows: dict[str, tuple[int, ...]] = {
         part if "." in part else f"{part}.(own)": (counts.get(part, 0), parameters.get(part, 0))
         for part in (*counts, *parameters)
     }

@@ -14,6 +14,8 @@ the result is the whole network, ready for eval.py, or with ``head`` the decoder
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from src.errors import UserError, did_you_mean, listing, run_command
 from src.files import sha256
 
@@ -116,7 +118,7 @@ def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
             f"{where}: its decoder takes maps of {in_channels} channels, those of {arch} have "
             f"{list(backbone.out_channels)}; choose the --arch it was trained with"
         )
-    values = {}
+    values: dict[str, np.ndarray] = {}
     for prefix, cell, source, name, own in parts:
         target = {key: tuple(parameter.shape) for key, parameter in own_parameters(cell).items()}
         converted, report = convert(source, name, own, target, where)
@@ -137,16 +139,18 @@ def _write(arguments: argparse.Namespace, source_file: Path, values: dict, **fac
     from src.checkpoint import write_checkpoint
     from src.weights.normalization import normalization
 
+    images = normalization(arguments.source, arguments.arch, source_file)
+    assert images, "every foreign source has a normalization"
     meta = {
         **facts,
         "source": arguments.source,
         "arch": arguments.arch,
         "file": source_file.name,
         "sha256": sha256(source_file),
-        **normalization(arguments.source, arguments.arch, source_file)._asdict(),
+        **images._asdict(),
     }
     write_checkpoint(arguments.output, values, meta)
-    print(f"wrote {arguments.output}; images: mean {list(meta['mean'])}, std {list(meta['std'])}, {meta['channels']}")
+    print(f"wrote {arguments.output}; images: mean {list(images.mean)}, std {list(images.std)}, {images.channels}")
 
 
 def _print_needs(part: str, options: dict[str, object]) -> None:

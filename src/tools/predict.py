@@ -112,6 +112,7 @@ def main() -> None:
     if arguments.explain and not model.network:
         raise UserError(f"{arguments.checkpoint}: --explain takes the .ckpt that this file was exported from")
     explain = explanation_runner(model.network) if arguments.explain else None
+    names = model.classes or []  # a .ckpt always has them
     for path in tqdm(images, desc="predict", unit="image", disable=None):
         try:
             image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
@@ -126,7 +127,7 @@ def main() -> None:
         cv2.imwrite(str(arguments.output / f"{path.stem}.png"), classes)
         if explain:
             arrays = explain(normalized[None])
-            DRAWERS[decoder](arrays, Subject(image, model.classes, colors, pixel, arguments.output, path.stem))
+            DRAWERS[decoder](arrays, Subject(image, names, colors, pixel, arguments.output, path.stem))
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 

@@ -13,7 +13,7 @@ class Interrupt:
     """
 
     def __enter__(self) -> "Interrupt":
-        self.signal = None
+        self.signal: signal.Signals | None = None
         self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 

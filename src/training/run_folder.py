@@ -4,12 +4,15 @@ import json
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from src.config import dump_config, load_config
 from src.errors import UserError
 from src.files import write_text
 from src.schema import Config
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 # What may differ when a run is resumed: none of it changes the training so far.
 FREE_TO_CHANGE = (
@@ -29,8 +32,8 @@ class RunFolder:
         self.previous = self.path / "checkpoints" / "previous.ckpt"  # the last.ckpt before
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.curves = self.path / "curves.png"
-        self._metrics = None
-        self._tensorboard = None
+        self._metrics: TextIO | None = None
+        self._tensorboard: SummaryWriter | None = None
 
     def resume_from(self, resume: str, config: Config) -> Path | None:
         """Return the checkpoint to continue from, or None to start anew.
@@ -74,6 +77,7 @@ class RunFolder:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in values.items()
         }
+        assert self._metrics and self._tensorboard, "nothing is logged before `open`"
         try:
             self._metrics.write(json.dumps(clean) + "\n")
             self._metrics.flush()

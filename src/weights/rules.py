@@ -75,11 +75,12 @@ def _fill(theirs: str, values: dict[str, str], change: str | None) -> Origin:
             return _NORM[values[key]]
         return str(int(values[key]) + int(shift)) if shift else values[key]
 
-    part = _PART.match(theirs)
-    if part:
-        theirs = part[1]
+    part = None
+    if match := _PART.match(theirs):
+        theirs = match[1]
+        part = int(match[2]), int(match[3]), int(match[4])
     names = tuple(_PLACEHOLDER.sub(value, piece.strip()) for piece in theirs.split(" + "))
-    return Origin(names, tuple(map(int, part.groups()[1:])) if part else None, change)
+    return Origin(names, part, change)
 
 
 @cache

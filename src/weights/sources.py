@@ -94,7 +94,7 @@ SOURCES = {
 
 def family(arch: str) -> str:
     """Return the family of a backbone's name: ``swin_tiny`` -> ``swin``, ``resnet50`` -> ``resnet``."""
-    return re.match(r"[a-z]+", arch)[0]
+    return re.split(r"[^a-z]", arch, maxsplit=1)[0]
 
 
 def detect(arch: str, tensors: Mapping[str, np.ndarray], target: Mapping[str, tuple[int, ...]]) -> str:

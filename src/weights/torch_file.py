@@ -134,8 +134,9 @@ class _StorageType:
     """Stands for ``torch.FloatStorage`` and the like."""
 
     __slots__ = ("name",)
+    name: str
 
-    def __init__(self, name):
+    def __init__(self, name: str):
         object.__setattr__(self, "name", name)
 
     def __setattr__(self, name, value):
@@ -209,7 +210,7 @@ def _unpickle(file: BinaryIO) -> tuple[Any, _TensorUnpickler]:
     start = file.tell()
     # The unpickler makes room for a memo of any number that the pickle names; honest ones are counted up from 0.
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > count:
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument is not None and argument > count:
             raise _Malformed(f"the pickle gives its step {count} the number {argument}")
     file.seek(start)
     unpickler = _TensorUnpickler(file)
