@@ -6,7 +6,6 @@ operator runs, and keeps it.
 """
 
 import ctypes
-import importlib.util
 import os
 import sys
 import warnings
@@ -32,8 +31,7 @@ def limit_instruction_set() -> None:
 
 def _uses_avx512() -> bool:
     """Whether the oneDNN in this process computes with AVX-512; False where none is loaded."""
-    package = importlib.util.find_spec("mindspore")
-    for library in Path(package.submodule_search_locations[0]).glob("lib/libdnnl.so*"):
+    for library in Path(sys.modules["mindspore"].__path__[0]).glob("lib/libdnnl.so*"):
         try:
             onednn = ctypes.CDLL(str(library), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
             return bool(onednn.dnnl_get_effective_cpu_isa() & _AVX512)

@@ -115,7 +115,8 @@ class Trainer:
         if self.chief:
             draw_curves(self.folder.curves, self.folder.read_metrics())
             if stopped:
-                by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}.get(interrupt.signal, "another worker")
+                names: dict[int | None, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+                by = names.get(interrupt.signal, "another worker")
                 place = f"interrupted at step {self.progress.step} by {by}"
                 print(f"{place}; saved {self.folder.last}; the same command continues")
         wait_for_all()  # whoever ends first must not be taken for dead while the first still writes
