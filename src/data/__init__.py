@@ -1,1 +1,1 @@
-"""Data: raw folders -> MindRecord (labels mapped and checked once) -> transforms -> batches."""
+"""Data: raw folders -> MindRecord (labels are mapped and checked once) -> transforms -> batches."""

@@ -1,7 +1,7 @@
 """Pictures of what happens inside a decoder.
 
-A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns them from ``explain(features)``; the
-function that draws them stands here.
+A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns them from ``explain(features)``; this
+package has the function that draws them.
 """
 
 from src.explain import cpt, csnet, ecenet

@@ -1,4 +1,4 @@
-"""Pictures of what ECENet does inside: the classes' masks at every level, and where the diverse channels peak.
+"""Pictures of the inside of ECENet: the masks of the classes at every level, and where the diverse channels peak.
 
 The arrays are those that ``ECENet.explain`` returns for one image, under the names in its ``EXPLAINS``.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from src.report.charts import save_figure
 
-ROWS = 8  # classes shown at most: those whose masks are the highest at the most pixels
+ROWS = 8  # most classes shown: those whose masks are highest at the most pixels
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
 
 
@@ -31,7 +31,7 @@ def draw(
         arrays: ``mask_I`` raw masks [1, K, h, w], ``diversity_I`` [1, h, w] of level I.
         image: RGB uint8 [H, W, 3].
         classes, colors: names and RGB colors, K of each.
-        pixel: not used here; the other decoders' pictures are of one pixel.
+        pixel: not used here; other decoders' pictures show one pixel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     masks = {level: arrays[f"mask_{level}"][0] for level in LEVELS}

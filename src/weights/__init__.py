@@ -1,1 +1,1 @@
-"""Pretrained weights of other programs: reading their files, their parameter names, their normalization."""
+"""Pretrained weights from other programs: their files, their parameter names, their normalization."""
