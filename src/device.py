@@ -58,8 +58,8 @@ def keep_signal_handlers() -> None:
 def pin_threads() -> None:
     """Give each of MindSpore's CPU worker threads a core of its own.
 
-    Two of them often share a core while another one is idle; pinning makes steps faster (docs/performance.md). Call
-    it after the first step, when the threads exist. Does nothing where there is no /proc (not Linux).
+    Two of them often share a core while another one is idle; pinning makes steps faster. Call it after the first step,
+    when the threads exist. Does nothing where there is no /proc (not Linux).
     """
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
