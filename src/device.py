@@ -12,14 +12,14 @@ from src.errors import UserError
 
 
 def setup(target: str = "auto", mode: str = "graph") -> str:
-    """Select the device and the execution mode, join the other workers if there are; return the device that is used.
+    """Select the device and the execution mode, join the other workers if any; return the device that is used.
 
     Args:
         target: ``auto`` takes the first of Ascend, GPU and CPU that this MindSpore and machine offer.
         mode: ``graph`` (compiled) or ``pynative``.
 
     Raises:
-        UserError: the asked-for device is not available.
+        UserError: the requested device is not available.
     """
     available = [name for name in ("Ascend", "GPU") if ms.hal.is_available(name)] + ["CPU"]
     chosen = available[0] if target == "auto" else target
@@ -39,8 +39,8 @@ def setup(target: str = "auto", mode: str = "graph") -> str:
 def settle_pynative() -> None:
     """Run PyNative's operators one after the other on a CPU.
 
-    Its pipeline of waiting threads takes the cores from the operators: a training step of a small ECENet on two cores
-    took 4 times as long, in two processes 6 times.
+    Its pipeline of waiting threads takes the cores from the operators and makes a training step several times slower
+    (docs/performance.md).
     """
     ms.set_context(pynative_synchronize=True)
 
@@ -58,8 +58,8 @@ def keep_signal_handlers() -> None:
 def pin_threads() -> None:
     """Give each of MindSpore's CPU worker threads a core of its own.
 
-    Two workers often land on one core and stay there; pinning gains 10 to 40 % of a step on two cores. Call
-    it after the first step, when the threads exist. Does nothing where there is no /proc (not Linux).
+    Two of them often share a core while another one is idle; pinning makes steps faster. Call it after the first step,
+    when the threads exist. Does nothing where there is no /proc (not Linux).
     """
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():

@@ -1,4 +1,4 @@
-"""Data-parallel workers: who this one is, and sums over all of them. With one worker they cost nothing.
+"""Data-parallel workers: the rank of this one, and sums over all. With one worker nothing is communicated.
 
 Each worker's loss is averaged over the workers, and so are its gradients. A loss that divides by a count which
 differs between workers (labeled pixels, present classes) therefore divides by `MeanOverWorkers` of the count: the
@@ -26,12 +26,12 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Number of this worker, from 0."""
+    """Index of this worker, from 0."""
     return communication.get_rank() if communication.GlobalComm.INITED else 0
 
 
 def wait_for_all() -> None:
-    """Return when every worker has come here."""
+    """Return once every worker has made this call."""
     sum_counts(np.zeros(1, np.int64))
 
 
@@ -72,8 +72,8 @@ class MeanOverWorkers(nn.Cell):
 class MeanGradients(nn.Cell):
     """Gradients -> their means over the workers.
 
-    They travel in buckets of up to 32 MB, last layers first, because those are known first; each bucket waits for
-    the one before, so that all workers send them in one order.
+    They are sent in buckets of up to 32 MB, last layers first, because those are known first. Each bucket waits for
+    the one before, so that all workers send them in the same order.
 
     Args:
         parameters: the weights, in the order of the gradients.
@@ -88,7 +88,7 @@ class MeanGradients(nn.Cell):
         self.buckets = buckets(self.sizes)
 
     def construct(self, gradients):
-        """Tuple of fp32 tensors -> the same; with one worker the very same."""
+        """Tuple of fp32 tensors -> tuple of their means; with one worker the tuple itself."""
         if self.workers == 1:
             return gradients
         means = [None] * len(self.sizes)

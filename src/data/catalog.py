@@ -1,8 +1,8 @@
-"""Data sets as data: class names, RGB colors, raw label value -> train id, where the files lie.
+"""The known data sets: class names, RGB colors, raw label value -> train id, and where the files are.
 
-Classes, colors and raw values of the named sets stand in ``tables/NAME.csv``, in the order of the train ids. A
-raw label value that is neither a class nor listed as ignored is an error when records are written
-(``src.data.mindrecord``): nothing is mapped silently.
+Classes, colors and raw values of the named sets are in ``tables/NAME.csv``, in the order of the train ids. A raw label
+value that is neither a class nor listed as ignored is an error when records are written (``src.data.mindrecord``):
+nothing is mapped silently.
 """
 
 import colorsys
@@ -23,7 +23,7 @@ TABLES = Path(__file__).parent / "tables"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where images and labels lie below the root; ``{split}`` stands for the split's name.
+    """Where images and labels are below the root; ``{split}`` stands for the split's name.
 
     An image ``NAME{image_ending}.jpg`` belongs to the label ``NAME{label_ending}.png``.
     """
@@ -32,10 +32,10 @@ class Layout:
     annotations: str  # folder
     image_ending: str = ""
     label_ending: str = ""
-    nested: bool = False  # the files lie in folders of these folders
-    skipped: str | None = None  # labels that end so are copies in other values
-    names: str | None = None  # text file of the split, a NAME a line; without it the split is all files there are
-    label_map: dict[int, int] | None = None  # where the labels of this layout hold other values than the set's
+    nested: bool = False  # the files are in subfolders of these folders
+    skipped: str | None = None  # labels with this ending are copies with other values
+    names: str | None = None  # text file of the split, one NAME per line; without it the split is every file
+    label_map: dict[int, int] | None = None  # if this layout's labels hold other values than the set's
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def _pascal_context() -> DatasetInfo:
     """The 59 frequent classes of PASCAL Context, over VOC 2010.
 
     ``SegmentationClassContext`` is what mmsegmentation's preparation writes: 0 background, i + 1 class i.
-    ``SegmentationClassContext459`` is our name for labels with the ids of the 459-class release; the folder has
-    to say which they are, because ids up to 59 mean something in both.
+    ``SegmentationClassContext459`` is our name for labels with the ids of the 459-class release. The folder must tell
+    the two apart, because ids up to 59 mean something in both.
     """
     images, names = "JPEGImages", "ImageSets/SegmentationContext/{split}.txt"
     prepared = {0: IGNORE, **{train_id + 1: train_id for train_id in range(59)}}
@@ -150,11 +150,11 @@ def load_dataset_info(name: str, root: str | Path | None = None, classes_file: s
 def read_classes(path: Path) -> DatasetInfo:
     """Read the class names and the label map of a user's own data set.
 
-    Either names alone, where raw value i is class i and 255 is ignored::
+    Either only the names, where raw value i is class i and 255 is ignored::
 
         classes: [background, road, car]
 
-    or, for other raw values, several of them to a class, chosen colors (RGB) and ignored values::
+    or, with other raw values (one or several per class), colors (RGB) and ignored values::
 
         classes:
           - {name: road, raw: [7, 8], color: [128, 64, 128]}
@@ -231,6 +231,6 @@ def _is_value(value: Any) -> bool:
 
 
 def _color(index: int) -> tuple[int, int, int]:
-    """Colors that stay apart for neighboring ids: hues by the golden ratio, three levels of brightness."""
+    """Colors that differ clearly for neighboring ids: hues by the golden ratio, three levels of brightness."""
     red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
     return round(255 * red), round(255 * green), round(255 * blue)

@@ -22,7 +22,7 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
     """Pair the images of ``split`` with their labels (PNG of the same name), sorted by name.
 
     Raises:
-        UserError: no such root or split, an empty split, or images and labels without partner.
+        UserError: no such root or split, an empty split, or images or labels without a partner.
     """
     root = _folder(info, root)
     layout = _layout(info, root, split)
@@ -65,7 +65,7 @@ def list_splits(info: DatasetInfo, root: str | Path) -> list[str]:
 
 
 def with_label_map(info: DatasetInfo, root: str | Path | None, split: str) -> DatasetInfo:
-    """Return ``info`` with the label map of the layout that is found below ``root``."""
+    """Return ``info`` with the label map of the layout found below ``root``."""
     label_map = _layout(info, _folder(info, root), split).label_map
     return replace(info, label_map=label_map) if label_map else info
 

@@ -1,4 +1,4 @@
-"""Check one raw sample and map its label; every problem is put in words that name the file and the mend."""
+"""Check one raw sample and map its label; every error names the file and how to fix it."""
 
 import io
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
     """Read a label PNG (gray or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
 
     Raises:
-        UserError: unreadable, in color, of another size than the image, or with a value outside the map.
+        UserError: it is unreadable, in color, not of the image's size, or has a value outside the map.
     """
     try:
         with Image.open(path) as image:
@@ -40,7 +40,7 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
             mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
-    raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit a pixel; as an index it would be a mask
+    raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit per pixel; used as an index, it would be a mask
     if raw.ndim != 2:
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
     if raw.shape != size:

@@ -48,7 +48,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a folder of records is about."""
+    """What a folder of records contains."""
 
     schema_version: int
     name: str
@@ -93,8 +93,8 @@ def write_records(
 ) -> Metadata:
     """Write the records of ``splits`` into the folder ``output``.
 
-    Everything is written into a folder beside it, which is renamed when it is complete. (The files themselves
-    must keep their names: a renamed MindRecord file silently reads the original.)
+    Everything is written into a temporary folder beside it, which is renamed when complete. (The files themselves must
+    keep their names: a renamed MindRecord file silently reads the original.)
 
     Args:
         shapes: settings of the synthetic set, when ``info`` is ``shapes``; ``root`` is not used then.
@@ -136,7 +136,7 @@ def write_records(
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
-    """Refuse to replace existing records unless asked to, and anything that is not a folder of records ever."""
+    """Refuse to replace existing records unless asked to, and never replace anything else."""
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not output.is_dir() or not (output / "manifest.json").is_file():
@@ -147,7 +147,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """The rows of a split, and what the writer has to know before the first of them."""
+    """The rows of a split, and what the writer must know before the first one."""
 
     rows: Iterable[_Row]
     count: int
@@ -156,7 +156,7 @@ class _Source:
 
 
 def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> _Source:
-    """Open a split; whatever is missing is found before anything is written."""
+    """Open a split, so that missing files are found before anything is written."""
     if info.name == "shapes":
         shapes = shapes or ShapesConfig()
         count = getattr(shapes, split, None) if split in ("train", "val") else None
@@ -176,7 +176,7 @@ def _shape_rows(shapes: ShapesConfig, split: str, count: int) -> Iterator[_Row]:
 
 
 def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
-    """Checked samples; after a first bad one only checks go on, and all bad ones are reported together."""
+    """Yield checked samples; after a bad one only the checks continue, and all bad ones are reported together."""
     problems = []
     for sample in samples:
         try:
@@ -192,7 +192,7 @@ def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
 
 
 def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: DatasetInfo, shards: int) -> Split:
-    """Write a split, each shard a run of consecutive samples, so that the order is that of the names."""
+    """Write a split; each shard holds consecutive samples, so the records are in the order of the names."""
     pixels = np.zeros(256, np.int64)
     sizes = set()
     ends = [source.count * (shard + 1) // min(shards, source.count) for shard in range(min(shards, source.count))]
@@ -215,9 +215,9 @@ def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: Datase
 
 
 def _writer(path: Path, source: _Source) -> FileWriter:
-    """A writer without the 50 MB a file that is the default.
+    """Return a writer whose files do not start at the default 50 MB.
 
-    A page has to hold the largest row, and the header the list of all pages, about 200 bytes for each.
+    A page must hold the largest row, and the header the list of all pages, about 200 bytes each.
     """
     page = 1 << 20
     while page < min(max(2 * source.largest, source.total // 1000), LARGEST_PAGE):
@@ -255,7 +255,7 @@ def read_metadata(records: str | Path) -> Metadata:
 
 
 def check_records(records: str | Path) -> None:
-    """Compare every file with the manifest: existence, size and SHA-256 (about 1 GB a second).
+    """Compare every file with the manifest: existence, size and SHA-256.
 
     MindSpore's own errors on damaged records are obscure, and some damage only ends an epoch early.
 
@@ -278,7 +278,7 @@ def check_records(records: str | Path) -> None:
 
 
 def again(records: str | Path) -> str:
-    """The mend for damaged records."""
+    """How to repair damaged records, as the end of a message."""
     return f"; remove the folder {records} and prepare the data again"
 
 

@@ -1,8 +1,8 @@
 """Batches from MindRecord: sharded, reshuffled each epoch, reproducible, positioned at any step.
 
 The order of an epoch is a permutation drawn from (seed, epoch), and the augmentation of a sample is drawn from
-(seed, epoch, sample), so that neither depends on the number of threads or workers, and a resumed run goes on
-exactly where it stopped, without decoding what came before.
+(seed, epoch, sample). Neither depends on the number of threads or workers, and a resumed run continues exactly where it
+stopped, without decoding what came before.
 """
 
 import os
@@ -46,7 +46,7 @@ class _Samples:
         raise NotImplementedError
 
     def explain(self, error: Exception) -> UserError:
-        """Turn what MindSpore raised into the error behind it."""
+        """Return the error behind the one that MindSpore raised."""
         if self.error:
             return self.error
         reason = next((line.strip() for line in str(error).splitlines() if "ERROR" in line), str(error).splitlines()[0])
@@ -85,7 +85,7 @@ class TrainPipeline:
         data: transforms, crop size, number of threads.
         batch_size: images per batch over all workers.
         seed: of order and augmentation.
-        rank, world_size: this worker and their number; worker r has rows r * B/W to (r + 1) * B/W of a batch.
+        rank, world_size: index and number of workers; worker r takes rows r * B/W to (r + 1) * B/W of a batch.
 
     Raises:
         UserError: the batch is larger than the data set or cannot be divided, or samples differ in size.
@@ -112,7 +112,7 @@ class TrainPipeline:
         while True:
             for batch in range(first, self.steps_per_epoch):
                 if batch == self.steps_per_epoch - 1:
-                    following = self._open(epoch + 1)  # it fills its queue while the last batch is worked on
+                    following = self._open(epoch + 1)  # it fills its queue while the last batch is in use
                 yield tuple(_next(*current))
             current, epoch, first = following, epoch + 1, 0
 
@@ -168,7 +168,7 @@ class EvalPipeline:
 
 
 class _EvalSamples(_Samples):
-    """Only the image is transformed."""
+    """As `_Samples`, but only the image is transformed."""
 
     def __call__(
         self, image: np.ndarray, label: np.ndarray, name: np.ndarray

@@ -1,8 +1,8 @@
 """The synthetic set: scenes of overlapping textured shapes, drawn from a seed.
 
-Colors and textures are drawn independently of the class, so that only the shape tells the class. There are
-thin structures (rings, crosses, lines), noise, uneven light, and a border of ignored pixels along contours.
-Scene ``index`` of a split depends on (seed, split, index, size) and on nothing else.
+Colors and textures are drawn independently of the class, so only the shape reveals it. There are thin structures
+(rings, crosses, lines), noise, uneven light, and a border of ignored pixels along contours. Scene ``index`` of a split
+depends on (seed, split, index, size) and on nothing else.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from src.data.catalog import IGNORE, SHAPES
 
-SCALE = 3  # drawn that much larger, then shrunk, so that contours are smooth
+SCALE = 3  # scenes are drawn this much larger, then shrunk, for smooth contours
 MOST_OVERLAP = 0.1  # share of a shape that another may hide
 COVERED = [255]  # on the canvas of a shape
 LEAST_CONTRAST = 120  # distance in RGB between the mean colors of a shape and the background
@@ -41,7 +41,7 @@ def scene(seed: int, split: str, index: int, size: Sequence[int]) -> tuple[np.nd
 
 
 def _place(random, name: str, height: int, width: int, visible: list[np.ndarray]) -> np.ndarray | None:
-    """Cover [H, W] in 0..1 of a shape that hides little of the others, or None if no place was found."""
+    """Coverage [H, W] in 0..1 of a shape that hides little of the others, or None if no place was found."""
     for _ in range(20):
         cover = _draw(random, name, height, width)
         inside = cover > 0.5
@@ -86,7 +86,7 @@ def _polygon(center: np.ndarray, radius: float, turn: float, corners: int) -> np
 def _texture(random, height: int, width: int, unlike: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A plane of two random colors [H, W, 3], mixed by stripes, checks, blotches or a slow gradient.
 
-    Also returns its mean color, which is at least ``LEAST_CONTRAST`` away from the color ``unlike``.
+    Also return its mean color, which is at least ``LEAST_CONTRAST`` away from the color ``unlike``.
     """
     color = random.uniform(30, 225, 3)
     while unlike is not None and np.linalg.norm(color - unlike) < LEAST_CONTRAST:

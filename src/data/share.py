@@ -7,7 +7,7 @@ def check_share(images: int, workers: int) -> None:
     """Refuse a batch that the workers cannot divide evenly.
 
     Args:
-        images: that go through the network at a time, over all workers.
+        images: number that go through the network at once, over all workers.
 
     Raises:
         UserError: ``images`` is no multiple of ``workers``.

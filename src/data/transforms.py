@@ -1,7 +1,7 @@
 """Transforms of image and label, each a small class; OpenCV, RGB throughout.
 
 A transform takes (image uint8 RGB [H, W, 3], label uint8 [H, W] or None, generator) and returns image and
-label. Labels are only ever resized by nearest neighbor. Without a label (evaluation) the image alone changes.
+label. Labels are only ever resized by nearest neighbor. Without a label (evaluation) only the image changes.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from src.data.catalog import IGNORE
 from src.errors import UserError
 from src.schema.data import DataConfig, TransformConfig
 
-# The pipeline has its own threads; OpenCV's would only get in their way.
+# The pipeline has its own threads, with which OpenCV's would compete.
 cv2.setNumThreads(0)
 
 Pair = tuple[np.ndarray, np.ndarray | None]
@@ -37,7 +37,7 @@ def decode_label(data: np.ndarray) -> np.ndarray:
 
 
 class RandomScale:
-    """Resize by a ratio drawn uniformly; of the image's own size, or of the size that fits into ``base``."""
+    """Resize by a ratio drawn uniformly, relative to the image's own size or to the size that fits into ``base``."""
 
     def __init__(self, ratio: Sequence[float] = (0.5, 2.0), base: Sequence[int] | None = None):
         self.ratio, self.base = ratio, base
@@ -68,8 +68,8 @@ class Resize:
 class RandomCrop:
     """Cut (h, w) at a random place; a side that is shorter is kept whole.
 
-    While one class fills more than ``max_class_share`` of the labeled pixels, or there are none, another place
-    is drawn, up to 10 times; the last one is then taken as it is.
+    While one class fills more than ``max_class_share`` of the labeled pixels, or there are none, another place is
+    drawn, up to 10 times; the last one is used regardless.
     """
 
     ATTEMPTS = 10

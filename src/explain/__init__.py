@@ -1,7 +1,7 @@
 """Pictures of what happens inside a decoder, one file per decoder.
 
-A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns them from ``explain(features)``; the
-function that draws them stands here. They draw arrays and import nothing but ``report``; the tools import them.
+A decoder that can be explained names its inner maps in ``EXPLAINS`` and returns them from ``explain(features)``; this
+package has the function that draws them. It draws arrays and imports nothing but ``report``; the tools import it.
 """
 
 from src.explain import cpt, csnet, ecenet

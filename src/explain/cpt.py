@@ -1,4 +1,4 @@
-"""Pictures of what CPT does inside: assignment, attention over the categories, similarity of the remembered prototypes.
+"""Pictures of the inside of CPT: assignment, attention over the categories, similarity of the remembered prototypes.
 
 The arrays are those that ``CPT.explain`` returns for one image, under the names in its ``EXPLAINS``.
 """
@@ -13,13 +13,13 @@ from src.explain.subject import Subject
 from src.report.charts import draw_matrix, mark_pixel, save_figure
 from src.report.images import colorize, write_image
 
-BARS = 20  # categories in a bar chart at most, those with the highest attention
+BARS = 20  # most categories in a bar chart: those with the highest attention
 
 
 def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     """Write one PNG per array that has a picture, ``STEM_NAME.png``, and return their paths.
 
-    An empty memory and ``updates`` have none.
+    An empty memory and ``updates`` have no picture.
 
     Args:
         arrays: ``assignment_I`` [1, h, w], ``attention_I`` [1, H, W, K], ``memory_I`` [K, D], ``updates_I`` [K] of

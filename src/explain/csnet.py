@@ -1,4 +1,4 @@
-"""Picture of what C-S Net does inside: which pixels have the same C-S features as a chosen one.
+"""Picture of the inside of C-S Net: which pixels have the same C-S features as a chosen one.
 
 The array is the one that ``CSNet.explain`` returns for one image, under the name in its ``EXPLAINS``.
 """

@@ -1,4 +1,4 @@
-"""Pictures of what ECENet does inside: the classes' masks at every level, and where the diverse channels peak.
+"""Pictures of the inside of ECENet: the masks of the classes at every level, and where the diverse channels peak.
 
 The arrays are those that ``ECENet.explain`` returns for one image, under the names in its ``EXPLAINS``.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from src.explain.subject import Subject
 from src.report.charts import save_figure
 
-ROWS = 8  # classes shown at most: those whose masks are the highest at the most pixels
+ROWS = 8  # most classes shown: those whose masks are highest at the most pixels
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
 
 

@@ -14,12 +14,12 @@ Runner = Callable[[np.ndarray], np.ndarray]  # normalized image, fp32 [1, 3, h, 
 
 
 def description_file(path: Path) -> Path:
-    """The JSON file beside an exported file that says what a deployer must know."""
+    """The JSON file beside an exported file: input, normalization, classes."""
     return path.with_suffix(path.suffix + ".json")
 
 
 def read_description(path: Path) -> dict:
-    """Read what `description_file` holds; empty if there is none."""
+    """Read the `description_file`; empty if there is none."""
     try:
         return json.loads(description_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

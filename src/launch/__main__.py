@@ -2,7 +2,8 @@
 
     python -m src.launch --workers 2 --config config/quickstart.yaml --output runs/two
 
-Mistakes are found before anything starts; `src.launch.job` does the rest. With one worker it is ``train.py``.
+Wrong arguments and configs are found before anything starts; `src.launch.job` does the rest. With one worker it runs
+``train.py`` itself.
 
 Several machines: run the same command on each with MASTER_ADDR (of the first), MASTER_PORT, NODE_RANK (0, 1, ...) and
 NUM_NODES set; the workers are divided among them evenly.
@@ -23,7 +24,7 @@ from src.launch.job import ROOT, Job, cluster, command, search_path
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; what is not the launcher's goes to train.py."""
+    """Read the command line; arguments that are not the launcher's go to train.py."""
     parser = argparse.ArgumentParser(
         description="Train in several processes. Other arguments go to train.py.", allow_abbrev=False
     )

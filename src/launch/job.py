@@ -1,8 +1,7 @@
-"""A job of several workers: ``msrun`` started and watched from outside.
+"""A job of several workers: starts ``msrun`` and watches it from outside.
 
-What ``msrun`` leaves open is done here: a free port is chosen, the console shows the first worker alone, Ctrl-C and
-SIGTERM let the workers finish their step and save, and when a worker dies the others are stopped and its last words
-shown.
+It adds what ``msrun`` lacks: a free port is chosen, the console shows only the first worker, Ctrl-C and SIGTERM let the
+workers finish their step and save, and when a worker dies the others are stopped and its last output is shown.
 """
 
 import os
@@ -23,8 +22,8 @@ from src.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 GONE = (psutil.NoSuchProcess, psutil.AccessDenied)  # a process may end at any time
 POLL = 0.1  # seconds
-PATIENCE = 30  # seconds that msrun has to end after a worker has failed
-NOISE = re.compile(r"^\[(WARNING|INFO)\]|^$")  # of MindSpore's own log
+PATIENCE = 30  # seconds that msrun may take to end after a worker has failed
+NOISE = re.compile(r"^\[(WARNING|INFO)\]|^$")  # lines of MindSpore's own log
 DEFAULTS = {
     "GLOG_v": "3",  # errors only
     "MS_NODE_TIMEOUT": "15",  # seconds until a silent worker counts as dead
@@ -127,7 +126,7 @@ class Job:
                 worker.send_signal(number)
 
     def find_workers(self) -> None:
-        """Learn the ranks of the processes that msrun has started."""
+        """Find the ranks of the processes that msrun has started."""
         with suppress(*GONE):
             for child in psutil.Process(self.msrun.pid).children():
                 if child.pid in {worker.pid for worker in self.workers.values()}:
@@ -154,7 +153,7 @@ class Job:
         return self.status()
 
     def notice_dead(self) -> bool:
-        """Whether a worker has failed; notes how, unless it was only stopped because of another one."""
+        """Whether a worker has failed; records how, unless it was only stopped because of another one."""
         if not self.failed:
             for rank, worker in self.workers.items():
                 end = how_it_ended(worker)
@@ -187,7 +186,7 @@ class Job:
             self.msrun.wait()
 
     def status(self) -> int:
-        """The shell's status for how it ended; says which worker failed, and its last words."""
+        """Exit status of the job; prints which worker failed and the last lines of its log."""
         if self.signal == signal.SIGINT:
             return 130
         if self.msrun.returncode == 0:
@@ -206,14 +205,14 @@ class Job:
 
 
 def how_it_ended(worker: psutil.Process) -> str | None:
-    """What became of a worker, in words; None while it runs or if it ended well.
+    """How a worker ended, in words; None while it runs or if it ended well.
 
     msrun is its parent and looks once a second; until then the kernel keeps the status of the ended process.
     """
     try:
         fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None  # msrun has been faster; the other workers' words will have to do
+        return None  # msrun was faster; the other workers' logs must do
     state, status = fields[0], int(fields[-1])
     if state not in ("Z", "X") or status == 0:
         return None
@@ -223,7 +222,7 @@ def how_it_ended(worker: psutil.Process) -> str | None:
 
 
 def last_words(log: Path, count: int = 8) -> list[str]:
-    """The last lines of a worker's log that say something."""
+    """The last meaningful lines of a worker's log."""
     if not log.is_file():
         return []
     lines = [line for line in log.read_text(errors="replace").splitlines() if not NOISE.match(line)]

@@ -1,4 +1,4 @@
-"""Class-aware consistency (CAC) loss: pixels of a class together, classes apart.
+"""Class-aware consistency (CAC) loss: pulls pixels of a class together, pushes classes apart.
 
 Paper: He et al., "Consistent-Separable Feature Representation for Semantic Segmentation", AAAI 2021.
 From the paper: a loss that draws the features of a class together and pushes classes apart.
@@ -10,10 +10,10 @@ pixels, mu_c is the mean of its features f_p; a and b are two such classes, and 
     euclidean   intra = mean_c mean_p [|f_p - mu_c| - delta_v]+^2     inter = mean_ab [2 delta_d - |mu_a - mu_b|]+^2
                                                                       delta_v 0.5, delta_d 1.5
 
-The label is brought to the features' size by nearest neighbor. Scope ``image`` takes classes and centers from each
-image, then the mean over the images that have such a class; an image with only one counts with inter 0, an image
-with none does not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has
-enough pixels, values and gradients are 0. Gradients flow through the centers.
+The label is resized to the features by nearest neighbor. Scope ``image`` takes classes and centers from each image
+and averages over the images that have such a class; an image with only one counts with inter 0, an image with none does
+not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has enough pixels, values
+and gradients are 0. Gradients flow through the centers.
 """
 
 import mindspore as ms
@@ -36,15 +36,15 @@ class Consistency(nn.Cell):
     """CAC loss of a feature map.
 
     All sums over the pixels of a class and all look-ups of a pixel's center are products with the one-hot label.
-    Memory is a few times B (C + K) P numbers for P = h w pixels, and K^2 per image; pairs of pixels never appear.
-    With several workers the mean of their losses is the loss of all images.
+    Memory grows as B (C + K) P for P = h w pixels, plus K^2 per image; pairs of pixels are never formed. With several
+    workers the mean of their losses is the loss of all images.
 
     Args:
         num_classes: K, at least 2.
         ignore_index: label of the pixels that do not count; every other label must be in 0..K-1.
         distance: a key of ``MARGINS``.
         scope: ``image`` or ``batch``.
-        min_pixels: pixels, at the features' size, from which on a class takes part.
+        min_pixels: least number of pixels, at the features' size, for a class to take part.
         intra_margin: delta_v, or None for that of ``MARGINS``.
         inter_margin: delta_d, or None for that of ``MARGINS``.
     """
@@ -94,7 +94,7 @@ class Consistency(nn.Cell):
         intra = self._intra(features, member, centers, chosen * _inverse(counts) * _inverse(classes))
         inter = self._inter(centers, chosen, _inverse(classes * (classes - 1)))
         if self.whole_batch:
-            return intra * self.workers, inter  # the pixels are shared out among the workers, the centers are not
+            return intra * self.workers, inter  # the workers share out the pixels, but all hold the same centers
         images = _inverse(self.mean_over_workers((classes > 0).astype(ms.float32).sum()))
         return intra * images, inter * images
 
@@ -134,13 +134,13 @@ def _for_each(x, batch):
 
 
 def _inverse(x):
-    """1 / x where x is positive, else 0; for numbers without gradient."""
+    """1 / x where x is positive, else 0; for values that need no gradient."""
     positive = (x > 0).astype(ms.float32)
     return positive / (x * positive + 1.0 - positive)
 
 
 def _sum_channels(x):
-    """[N, C, P] -> [N, 1, P]; as a product, which is faster than a sum over a middle axis."""
+    """[N, C, P] -> [N, 1, P]; a product is faster on the CPU than a sum over a middle axis."""
     return _product(ops.ones((x.shape[0], 1, x.shape[1]), x.dtype), x)
 
 

@@ -1,8 +1,8 @@
 """Diversity loss of ECENet's feature reconstruction.
 
-Standing: its name and weight 0.2 are from the release; the formula is our reading, after the mutual-channel loss
-(Chang et al., "The Devil Is in the Channels", TIP 2020): channels whose softmax over the positions peaks at different
-places have a large maximum over the channels.
+Standing: name and weight (0.2) are from the release; the formula is our reading, after the mutual-channel loss
+(Chang et al., "The Devil Is in the Channels", TIP 2020): where the channels' softmaxes over the positions peak at
+different places, the maximum over the channels is large.
 """
 
 import mindspore as ms

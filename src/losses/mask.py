@@ -1,7 +1,7 @@
 """Focal and dice loss of class masks, each bound to its class.
 
-Standing: that the masks are trained by a mask and a dice loss with weights 5 and 2 is from ECENet's release; the
-formulas are our reading, after the SegViT family (sigmoid focal loss and dice per class that the image shows).
+Standing: the two losses and their weights, 5 and 2, are from ECENet's release; the formulas are our reading, after the
+SegViT family (sigmoid focal loss and dice loss per class that the image shows).
 """
 
 import mindspore as ms
@@ -56,14 +56,14 @@ class MaskSums(nn.Cell):
 class MaskLoss(nn.Cell):
     """Focal loss (alpha 0.25, gamma 2) and dice loss of one mask per class; masks of absent classes do not count.
 
-    Mask t is bound to class t, nothing is matched. For each image and each class that its label shows, the target is
+    Mask t belongs to class t; there is no matching. For each image and each class that its label shows, the target is
     where the class is. focal: mean over the counted pixels; dice: 1 - (2 Σ p y + 1) / (Σ p + Σ y + 1). Both are summed
     over these pairs and divided by their number, over all workers (at least 1).
 
     Args:
         num_classes: K.
         ignore_index: label of the pixels without a class.
-        ignore_as_negative: count those as "not this class"; otherwise they do not count.
+        ignore_as_negative: count those pixels as "not this class"; otherwise they do not count.
     """
 
     def __init__(self, num_classes, ignore_index=255, ignore_as_negative=False, alpha=0.25):

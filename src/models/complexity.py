@@ -1,7 +1,7 @@
-"""Multiply-adds and parameters of a network, counted in its compiled graph, so that no layer has to know about it.
+"""Multiply-adds and parameters of a network, counted in its compiled graph, so that layers need no counting code.
 
-Counted are convolutions and matrix products. Products with a constant matrix (resizing, pooling, means) and with an
-inner dimension of one (repeating a row) are not: they stand for operators that nobody counts.
+Convolutions and matrix products are counted. Products with a constant matrix (resizing, pooling, means) or with an
+inner dimension of one (repeating a row) are not: they replace operators that are never counted.
 """
 
 import math

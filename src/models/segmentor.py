@@ -33,5 +33,5 @@ class Segmentor(nn.Cell):
         return resize_bilinear(self.decoder(features), ops.shape(image)[2:])
 
     def report(self):
-        """A line for the log on the decoder's state, or None if it keeps none."""
+        """A line for the log about the decoder's state, or None if it has none."""
         return self.decoder.report() if hasattr(self.decoder, "report") else None

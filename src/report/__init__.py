@@ -1,4 +1,4 @@
-"""Pictures and charts of what went in and what came out: class maps, contact sheets, curves, matrices.
+"""Pictures and charts of inputs and results: class maps, contact sheets, curves, matrices.
 
 They are drawn from arrays and know nothing of networks; training, inference, explain and the tools import them.
 """

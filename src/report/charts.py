@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 
 def save_figure(figure: plt.Figure, path: Path) -> None:
-    """Write the figure as PNG and forget it."""
+    """Write the figure as PNG and close it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -54,7 +54,7 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     save_figure(figure, path)
 
 
-MOST_WRITTEN = 20  # classes up to which numbers and names are written into the pictures
+MOST_WRITTEN = 20  # most classes for which numbers and names are written into the pictures
 
 
 def draw_matrix(path: Path, values: np.ndarray, names: Sequence[str], title: str, limits: tuple[float, float]) -> None:

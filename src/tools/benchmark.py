@@ -8,7 +8,7 @@
 
 ``train-step``, ``loss`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records.
 ``complexity`` counts the multiply-adds for one image and the trained parameters of every part.
-Run nothing else on the machine meanwhile.
+Run nothing else on the machine at the same time.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def measure(step: Callable[[], object], images: int, warmup: int, steps: int) ->
 
 
 def train_step(config: Config) -> tuple[Callable[[], object], int]:
-    """Whole compiled update (forward, loss, gradient, clip, optimizer) on random images of ``data.crop``."""
+    """The whole compiled update (forward, loss, gradient, clip, optimizer) on random images of ``data.crop``."""
     from mindspore import Tensor
 
     from src.data.catalog import IGNORE
@@ -96,7 +96,7 @@ def train_step(config: Config) -> tuple[Callable[[], object], int]:
 
 
 def loss_step(config: Config) -> tuple[Callable[[], object], int]:
-    """Criterion alone, value and gradient, on what the untrained network makes of random images."""
+    """The criterion alone, value and gradient, on the untrained network's outputs for random images."""
     import mindspore as ms
     from mindspore import Tensor
 
@@ -131,7 +131,7 @@ def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], in
 
 
 def data_batch(config: Config) -> tuple[Callable[[], object], int]:
-    """Ten training batches from the records: decode, augment, batch (single ones come in bursts)."""
+    """Ten training batches from the records: decode, augment, batch (single batches arrive in bursts)."""
     from src.data.mindrecord import ensure_records
     from src.data.pipeline import TrainPipeline
 

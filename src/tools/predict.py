@@ -4,7 +4,7 @@
         --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt --input photos --output runs/photos
 
 Writes for each image ``NAME.png`` (train ids, 8-bit gray), ``NAME_color.png`` and ``NAME_overlay.png``; with
-``--explain`` also pictures of what happens inside the decoder (ECENet, CPT), on the whole image at once.
+``--explain`` also pictures of the inside of the decoder (ECENet, CPT, C-S Net), on the whole image at once.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def find_images(path: Path) -> list[Path]:
 
 
 def check_targets(images: list[Path], output: Path) -> None:
-    """Refuse to write a result over an image that is to be read.
+    """Refuse to write a result over an input image.
 
     Raises:
         UserError: a result would have the path of an image.
@@ -103,7 +103,7 @@ def main() -> None:
     check_writable(arguments.output)
     check_targets(images, arguments.output)
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
-    # A converted checkpoint does not know its classes; those of a named data set stand in the catalog.
+    # A converted checkpoint does not know its classes; the catalog knows those of a named data set.
     info = None if config.data.name == "folder" else load_dataset_info(config.data.name)
     model = open_model(config, arguments.checkpoint, len(images) == 1, list(info.classes) if info else None)
     colors = model.colors or (info and info.colors)

@@ -1,4 +1,4 @@
 """The training loop and all it needs: step, optimizer, schedule, precision, run folder, console.
 
-train.py and the tools import it; it knows no method by name, and nothing that is not training imports it.
+train.py and the tools import it. It knows no method by name.
 """

@@ -1,4 +1,4 @@
-"""What a training shows while it runs."""
+"""What training shows on the console."""
 
 import sys
 
@@ -8,7 +8,7 @@ from src import device
 
 
 class Console:
-    """A progress bar on a terminal, plain lines elsewhere; measures the speed of the steps alone."""
+    """A progress bar on a terminal, plain lines elsewhere; measures the speed of the training steps only."""
 
     def __init__(self, step: int, iterations: int):
         self.bar = tqdm(total=iterations, initial=step, desc="train", unit="step", disable=None)
@@ -23,7 +23,7 @@ class Console:
         self.bar.close()
 
     def advance(self, seconds: float, images: int, steps: int) -> None:
-        """Count steps of ``images`` each. The first time, which compiles, is left out of the speed."""
+        """Count steps of ``images`` each. The first call, which compiles, does not count toward the speed."""
         self.step += steps
         self.bar.update(steps)
         if self.first:
@@ -49,6 +49,6 @@ class Console:
 
     @staticmethod
     def line(text: str) -> None:
-        """Print a line that stays, above the bar if there is one."""
+        """Print a permanent line, above the bar if there is one."""
         tqdm.write(text)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""How batches reach the compiled step: handed over one by one, or through the device's own queue (data sinking)."""
+"""How batches reach the compiled step: one by one, or through the device's own queue (data sinking)."""
 
 from collections.abc import Callable, Iterator
 
@@ -22,7 +22,7 @@ def check_sinking(sink_size: int) -> None:
 
 
 def sink(step: nn.Cell, batches: Iterator, sink_size: int) -> Callable:
-    """Function without arguments that does ``sink_size`` updates and returns the result of the last.
+    """Return a function that makes ``sink_size`` updates and returns the result of the last one.
 
     The device takes its batches from a queue that MindSpore fills in the background, in the same order.
 

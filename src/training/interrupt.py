@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask for an end between two steps instead of ending the process within one."""
+"""Ctrl-C and SIGTERM request a stop between two steps instead of ending the process in the middle of one."""
 
 import signal
 
@@ -9,7 +9,7 @@ class Interrupt:
     """Turns the first signal into a request; a second Ctrl-C stops at once, without saving.
 
     Attributes:
-        signal: the signal that came, or None.
+        signal: the signal received, or None.
     """
 
     def __enter__(self) -> "Interrupt":

@@ -9,7 +9,7 @@ SMALLEST, LARGEST = 1.0, 2.0**24
 class LossScale(nn.Cell):
     """The factor that keeps fp16 gradients from vanishing.
 
-    An update whose gradient is not finite halves it, ``window`` good updates in a row double it. Both numbers are
+    An update whose gradient is not finite halves it; ``window`` good updates in a row double it. Scale and count are
     parameters, so that a checkpoint holds them.
     """
 
@@ -24,7 +24,7 @@ class LossScale(nn.Cell):
         return [self.scale, self.good]
 
     def construct(self, finite):
-        """finite: whether the update was, bool or fp32 scalar -> the new scale."""
+        """finite: whether the update was finite, bool or fp32 scalar -> the new scale."""
         finite = finite.astype(ms.float32)
         good = (self.good + 1.0) * finite
         grow = (good >= self.window).astype(ms.float32)

@@ -7,10 +7,10 @@ RUNNING = ("moving_mean", "moving_variance")
 
 
 class MovingAverage(nn.Cell):
-    """Averages of the trained weights and of batch norm's running statistics; other state is not averaged.
+    """Averages the trained weights and the running statistics of batch norms; other state is not averaged.
 
     Args:
-        network: its averages start at the present values.
+        network: the averages start at its current values.
         decay: share of the old average; smaller in the first updates, (1 + n) / (10 + n).
     """
 
@@ -30,7 +30,7 @@ class MovingAverage(nn.Cell):
 
 
 class _Exchange(nn.Cell):
-    """Swap the averages with the network's weights; the same again swaps them back."""
+    """Swap the averages with the network's weights; a second call swaps them back."""
 
     def __init__(self, weights, averages):
         super().__init__(auto_prefix=False)
@@ -47,6 +47,6 @@ def _follow(decay, average, weight):
 
 
 def _swap(weight, average):
-    value = weight + 0.0  # of its own: the parameter changes next
+    value = weight + 0.0  # a copy: the parameter changes next
     ops.assign(weight, average)
     return ops.assign(average, value)

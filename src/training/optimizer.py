@@ -1,7 +1,7 @@
-"""AdamW and SGD as cells whose whole state is in parameters, with parameter groups.
+"""AdamW and SGD with parameter groups, as cells whose whole state is in parameters.
 
-They are the project's own because ``mindspore.nn.AdamWeightDecay`` has no bias correction and the optimizers
-of ``mindspore.mint`` have no CPU kernels. The updates equal those of PyTorch's ``AdamW`` and ``SGD``.
+The project has its own because ``mindspore.nn.AdamWeightDecay`` has no bias correction and the optimizers of
+``mindspore.mint`` have no CPU kernels. The updates equal those of PyTorch's ``AdamW`` and ``SGD``.
 """
 
 import mindspore as ms
@@ -11,7 +11,7 @@ from src.schema.training import AdamWConfig, OptimizerConfig, SGDConfig
 
 
 def weight_decay_of(parameter: Parameter, config: OptimizerConfig) -> float:
-    """Weight decay acts on weights, not on norms, biases (all of one axis) and position tables."""
+    """Weight decay acts on weights, not on norms and biases (which have one axis) or position tables."""
     return 0.0 if parameter.ndim <= 1 or "position" in parameter.name else config.weight_decay
 
 
@@ -29,8 +29,7 @@ class _Optimizer(nn.Cell):
     """The parameters with their weight decay and learning-rate multiplier.
 
     Weights are updated by a map over tuples. A loop that takes item i of a tuple would give every weight a graph of
-    its own that holds all weights: compiling would take time quadratic in their number (348 weights on two cores:
-    185 s and 4.6 GiB for the first step instead of 73 s and 1.7 GiB).
+    its own that holds all weights, and compiling would take time quadratic in their number (docs/performance.md).
     """
 
     def __init__(self, config: OptimizerConfig, parameters: list[Parameter]):

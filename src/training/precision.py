@@ -1,8 +1,8 @@
-"""Mixed precision: which numbers a training step computes with.
+"""Mixed precision: the types a training step computes in.
 
-Every layer of this project computes in the type of its input and answers in it, so that the type of the image is the
-type of the network. Weights stay fp32 and are cast where they are used. Inside, always in fp32: batch and layer
-norms, softmax, GELU on the CPU, prototypes and their memory, class centers, all losses, the optimizer.
+Every layer of this project computes in the type of its input and returns it, so the type of the image decides the type
+of the network. Weights stay fp32 and are cast where they are used. Always in fp32: batch and layer norms, softmax, GELU
+on the CPU, prototypes and their memory, class centers, all losses, the optimizer.
 """
 
 import mindspore as ms
@@ -18,7 +18,7 @@ def set_precision(network: nn.Cell, level: str):
     """Prepare ``network`` for a level of ``train.amp``; return the type that images are cast to.
 
     Args:
-        level: ``O0`` fp32; ``O2`` fp16; ``O3`` fp16, and batch norms pass fp16 to their kernel instead of casting to
+        level: ``O0`` fp32; ``O2`` fp16; ``O3`` fp16, where batch norms pass fp16 to their kernel instead of casting to
             fp32 and back; ``bf16`` as O2 in bfloat16.
 
     Raises:
@@ -36,5 +36,5 @@ def set_precision(network: nn.Cell, level: str):
 
 
 def needs_loss_scale(level: str) -> bool:
-    """Whether gradients of this level can vanish: fp16 ends at 6e-8, bfloat16 has the range of fp32."""
+    """Whether gradients can vanish: fp16 has nothing below 6e-8, bfloat16 has the range of fp32."""
     return TYPES[level] == ms.float16

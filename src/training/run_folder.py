@@ -14,7 +14,7 @@ from src.schema import Config
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
-# What may differ when a run is resumed: none of it changes the training so far.
+# Keys that may differ when a run is resumed: none of them changes the training so far.
 FREE_TO_CHANGE = (
     "data.root", "data.workers", "data.val_split", "data.eval_transforms", "eval", "device",
     "train.iterations", "train.eval_every", "train.checkpoint_every", "train.log_every", "train.max_bad_steps",
@@ -42,7 +42,7 @@ class RunFolder:
             resume: ``auto`` (continue if the folder holds a run), ``never``, or a checkpoint's path.
 
         Raises:
-            UserError: ``never`` on a folder that holds a run, or other settings than that run's.
+            UserError: ``never`` on a folder that holds a run, or settings that differ from that run's.
         """
         if resume not in ("auto", "never"):
             return Path(resume)
@@ -56,8 +56,8 @@ class RunFolder:
     def open(self, config: Config, step: int) -> None:
         """Create the folder, save the resolved config, and drop what was logged after ``step``.
 
-        A run that was killed may have logged steps that its last checkpoint does not know; they are done
-        again and would otherwise appear twice.
+        A killed run may have logged steps after its last checkpoint; they are repeated and would otherwise appear
+        twice.
         """
         from tensorboardX import SummaryWriter
 
@@ -89,14 +89,14 @@ class RunFolder:
                 self._tensorboard.add_scalar(f"{group}/{key}", value, values["step"])
 
     def close(self) -> None:
-        """Close the files; what a full disk does not take any more is lost."""
+        """Close the files; what does not fit on a full disk is lost."""
         for file in (self._metrics, self._tensorboard):
             if file:
                 with suppress(OSError):
                     file.close()
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines of metrics.jsonl; a last line that was cut off by a kill is left out."""
+        """All complete lines of metrics.jsonl; a last line cut off by a kill is skipped."""
         if not self.metrics_file.is_file():
             return []
         lines = []

@@ -16,7 +16,7 @@ class NetworkWithLoss(nn.Cell):
     """
 
     def __init__(self, network: nn.Cell, criterion: nn.Cell, dtype=ms.float32):
-        super().__init__(auto_prefix=False)  # a prefix would change the parameters' names for good
+        super().__init__(auto_prefix=False)  # a prefix would rename the parameters for good
         self.network = network
         self.criterion = criterion
         self.dtype = dtype
@@ -33,23 +33,22 @@ class NetworkWithLoss(nn.Cell):
 class TrainStep(nn.Cell):
     """``construct(image, label, update)`` does one step and returns one fp32 vector, see `RESULT`.
 
-    A step whose loss or gradient is not finite leaves the weights and the optimizer's state as they were,
-    and with ``protect_state`` the network's own state (batch-norm statistics) too. Of several workers each gives its
-    part of the batch; losses and gradients are averaged over them, so that all do the same update and get the same
-    vector.
+    A step whose loss or gradient is not finite leaves the weights and the optimizer's state unchanged, and with
+    ``protect_state`` the network's own state (batch-norm statistics) too. With several workers, each passes its part of
+    the batch; losses and gradients are averaged, so all make the same update and get the same vector.
 
     Args:
         rates: learning rate of each iteration, fp32 [iterations].
         clip_norm: largest global L2 norm of the gradient, or None.
         accumulate: number of calls whose gradients are averaged into one update; the last of them is made
             with ``update=True``, the others with ``update=False``.
-        protect_state: keep a copy of the network's state to return to after a step that is not finite.
+        protect_state: keep a copy of the network's state and restore it after a non-finite step.
         dtype: type in which the network computes.
         loss_scale: None for no scaling.
         average: moving average of the weights, updated with them, or None.
     """
 
-    # Followed by the parts of the criterion. stop: share of the workers that ask for the end.
+    # Followed by the parts of the criterion. stop: share of the workers that ask to stop.
     RESULT = ("loss", "grad_norm", "finite", "lr", "loss_scale", "stop")
 
     def __init__(
@@ -91,7 +90,7 @@ class TrainStep(nn.Cell):
         return [*self.optimizer.state(), self.iteration, *scale, *averages]
 
     def keep_network_state(self) -> None:
-        """Take the network's present state as the one to return to; call it when weights were loaded."""
+        """Make the network's current state the one to restore; call it after loading weights."""
         for kept, present in zip(self.kept_state, self.network_state, strict=True):
             kept.set_data(present.clone())
 
@@ -99,13 +98,13 @@ class TrainStep(nn.Cell):
         """One step.
 
         Args:
-            image: this worker's, fp32 [B, 3, H, W].
+            image: fp32 [B, 3, H, W], this worker's part.
             label: int32 [B, H, W].
             update: Python bool, see ``accumulate``.
-            stop: fp32 scalar, 1 if this worker asks for the end; None for 0.
+            stop: fp32 scalar, 1 if this worker asks to stop; None for 0.
 
         Returns:
-            fp32 [len(RESULT) + P]; of an update the same on all workers.
+            fp32 [len(RESULT) + P]; after an update the same on all workers.
         """
         scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
         (_, total, parts), gradients = self.gradient(image, label, scale)
@@ -127,7 +126,7 @@ class TrainStep(nn.Cell):
         return ops.concat((head, values[2:]))
 
     def _update(self, gradients, norm, finite, lr):
-        """Move the weights, or return to the state before."""
+        """Update the weights, or restore the previous state."""
         if self.clip_norm is not None:
             scale = ops.minimum(self.one, self.clip_norm / (norm + 1e-6))
             gradients = self.map(ops.partial(_times, scale), gradients)
@@ -151,7 +150,7 @@ def _times(factor, x):
 
 
 def _add(share, total, gradient):
-    """Add a part's share to the sum and return a value of its own: the sum is set to zero after the update."""
+    """Add a part's share to the sum and return a copy, because the sum is set to zero after the update."""
     ops.assign_add(total, gradient * share)
     return total + 0.0
 
@@ -161,6 +160,6 @@ def _clear(total):
 
 
 def _sum_of_squares(gradient):
-    """Sums over the last axis of a 2-D view: up to ten times as fast on CPU."""
+    """A reduction over the last axis of a 2-D view is faster on CPU."""
     rows = gradient.view(gradient.shape[0], -1).astype(ms.float32)
     return ops.reduce_sum(ops.reduce_sum(rows * rows, -1))

@@ -1,10 +1,10 @@
-"""Find the state dictionary inside whatever a training program has packed around it."""
+"""Find the state dictionary inside whatever a training program has wrapped around it."""
 
 from collections.abc import Callable
 from typing import Any
 
-# Keys under which programs put the state dictionary, in order of preference: an average of the weights is what the
-# programs that keep one evaluate with.
+# Keys under which programs store the state dictionary, in order of preference: a program that keeps averaged weights
+# evaluates with them.
 WRAPPERS = (
     "state_dict_ema",
     "model_ema",

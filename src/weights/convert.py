@@ -1,4 +1,4 @@
-"""Bring the tensors of a source to the names and shapes of one of our backbones, and report on it."""
+"""Rename and reshape a source's tensors for one of our backbones, and report what happened."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from src.errors import UserError, listing
 from src.weights.fit import fit
 from src.weights.sources import SOURCES, detect
 
-LEAST = 0.95  # share of the backbone that must be covered, of its numbers as well as of its parameters
+LEAST = 0.95  # share of the backbone that must be covered, counted in numbers and counted in parameters
 
 
 @dataclass
@@ -62,8 +62,8 @@ def convert(
         float32 arrays by our names, and the report.
 
     Raises:
-        UserError: less than 95 % of the backbone are covered, the source has more than 5 % besides, a shape
-            disagrees, a value is not finite, or the source has no such architecture; nothing is returned then.
+        UserError: less than 95 % of the backbone is covered, more than 5 % of the source is left over, a shape
+            differs, a value is not finite, or the source has no such architecture.
     """
     origin = SOURCES[source]
     where = f"{where}: " if where else ""
@@ -124,7 +124,7 @@ def _judge(report: Report, problems: list[str], extra: int) -> str | None:
     if not report.loaded:
         names = listing(report.unused + report.left_out, limit=5)
         return f"has no parameter of {report.arch} under the names of {known}; its names are:\n{names}"
-    # Of the numbers alone, a ResNet without any batch norm would be 99 %.
+    # Counted in numbers alone, a ResNet without any batch norm would reach 99 %.
     parameters = len(report.loaded) / (len(report.loaded) + len(report.missing))
     if min(report.coverage, parameters) < LEAST:
         text = (
@@ -135,7 +135,7 @@ def _judge(report: Report, problems: list[str], extra: int) -> str | None:
         if report.unused:
             text += f"\nUnused in the file ({len(report.unused)}):\n{listing(report.unused, limit=5)}"
         return text
-    # A deeper network of the same widths (resnet101 for resnet50, Swin-S for Swin-T) covers everything and is wrong.
+    # A deeper network of the same widths (resnet101 for resnet50, Swin-S for Swin-T) covers everything, yet is wrong.
     if extra > (1 - LEAST) * report.size:
         return (
             f"holds {len(report.unused)} tensors that {report.arch} does not have; is it of a deeper architecture? "

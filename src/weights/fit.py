@@ -1,4 +1,4 @@
-"""Give a source's array the shape that our parameter has, where that changes no meaning."""
+"""Reshape a source's array to our parameter's shape, where that does not change its meaning."""
 
 import math
 
@@ -9,7 +9,7 @@ _A = -0.75  # of the cubic convolution kernel, as in PyTorch's bicubic interpola
 
 
 def fit(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return ``values`` in ``shape``, or None when they do not mean the same.
+    """Return ``values`` in ``shape``, or None if the two do not mean the same.
 
     Axes of length one may come and go (a 1x1 convolution [out, in, 1, 1] as a linear layer [out, in]). A table of
     relative positions [(2w - 1)^2, heads] of another window is interpolated.

@@ -48,7 +48,7 @@ def load_backbone_weights(
         data_config: section ``data``, whose normalization is compared with that of the weights.
 
     Returns:
-        A line to print about how much was loaded; where ``data_config`` contradicts the weights, a warning below it.
+        A line that says how much was loaded; where ``data_config`` contradicts the weights, with a warning below.
 
     Raises:
         UserError: the file cannot be read, covers less than 95 % of the backbone or has a parameter of another shape;
@@ -75,13 +75,13 @@ def load_backbone_weights(
 def own_parameters(backbone: nn.Cell) -> Mapping[str, Parameter]:
     """Return the backbone's parameters by name, without the prefix that a segmentor gives them.
 
-    Integer parameters (the states of random layers) are no weights and are left out.
+    Integer parameters (the states of random layers) are not weights and are left out.
     """
     return {p.name.removeprefix("backbone."): p for p in backbone.get_parameters() if p.dtype.is_floating_point}
 
 
 def random_states(cell: nn.Cell) -> dict[str, np.ndarray]:
-    """Return the states of random layers by name, which a network's checkpoint holds too."""
+    """Return the states of random layers by name; a network's checkpoint holds them too."""
     return {p.name: p.asnumpy() for p in cell.get_parameters() if _is_random_state(p.name)}
 
 

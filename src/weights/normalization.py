@@ -1,7 +1,7 @@
-"""Normalization of the images that pretrained weights were made with.
+"""Normalization of the images that pretrained weights were trained with.
 
-Weights and normalization belong together: a network that was trained on (image - mean) / std sees noise when fed
-anything else, and nothing fails. Values are RGB, of images from 0 to 255.
+Weights and normalization belong together: with another normalization a network predicts badly, without any error.
+Values are RGB, for images from 0 to 255.
 """
 
 import re
@@ -31,19 +31,19 @@ HALF = Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 # (source, family of the architecture): normalization. All others are IMAGENET.
 _EXCEPTIONS = {("timm", "efficientnet"): HALF, ("efficientnet-lite", "efficientnet"): HALF}
 
-# Published files whose path tells another normalization than their source's: (pattern, which).
+# Published files that differ from the rest of their source, recognized by path: (pattern, normalization).
 _EXCEPTIONAL_FILES = [(r"resnet34[._]ra4_e3600_r224", HALF)]  # timm
 
 _CAFFE = re.compile(r"caffe|bgr", re.IGNORECASE)
 
 
 def normalization(source: str, arch: str, path: str | Path = "") -> Normalization | None:
-    """Return the normalization of a pretrained source; None for ``own``, whose file says it itself or not at all.
+    """Return the normalization of a pretrained source; None for ``own``, whose files may state it themselves.
 
     Args:
         source: a key of ``sources.SOURCES``.
         arch: name of the backbone.
-        path: the file; its name or folder tells the exceptions.
+        path: the file; exceptions are recognized by its name or folder.
     """
     for pattern, values in _EXCEPTIONAL_FILES:
         if re.search(pattern, str(path)):
@@ -56,8 +56,8 @@ def normalization(source: str, arch: str, path: str | Path = "") -> Normalizatio
 def refuse_caffe(path: str | Path) -> None:
     """Refuse a file whose name says that it was trained the Caffe way.
 
-    Such ResNets want BGR without division by the standard deviation, and have the stride of a bottleneck in another
-    convolution; their parameter names tell nothing of it.
+    Such ResNets expect BGR without division by the standard deviation, and have a bottleneck's stride in another
+    convolution; their parameter names do not show it.
 
     Raises:
         UserError: the name has ``caffe`` or ``bgr`` in it.
@@ -70,7 +70,7 @@ def refuse_caffe(path: str | Path) -> None:
 
 
 def check_normalization(meta_or_source: Mapping[str, Any] | str, data_config: DataConfig, arch: str = "") -> str | None:
-    """Compare a config's ``data.mean`` and ``data.std`` with what the weights were made with.
+    """Compare a config's ``data.mean`` and ``data.std`` with those the weights were trained with.
 
     Args:
         meta_or_source: the ``__meta__`` of a converted checkpoint, or a source's name.

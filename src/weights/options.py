@@ -1,4 +1,4 @@
-"""Options of a backbone that a weights file itself tells: the stem of a ResNet, the window of a Swin."""
+"""Backbone options read from a weights file: the stem of a ResNet, the window of a Swin."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def options_from(arch: str, tensors: Mapping[str, np.ndarray], window: int | Non
     """Return the options for `build_backbone` that make it fit ``tensors``.
 
     Args:
-        window: of a Swin, instead of the file's; its tables of relative positions are then interpolated.
+        window: of a Swin, instead of the file's; the tables of relative positions are then interpolated.
     """
     if family(arch) == "resnet":
         return {"deep_stem": any(name.endswith(_DEEP_STEM) for name in tensors)}

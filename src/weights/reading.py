@@ -1,4 +1,4 @@
-"""Read the tensors of any supported file by its contents; the suffix is only a hint for the messages."""
+"""Read the tensors of any supported file; its contents decide the format, the suffix only helps the messages."""
 
 import zipfile
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from src.errors import UserError
 from src.weights import torch_file
 from src.weights.containers import unwrap
 
-# First bytes of files that are often taken for weights, and what to do about them.
+# First bytes of files that are often mistaken for weights, and what to do about them.
 _MISTAKEN = [
     (b"<!DOCTYPE", "is a web page (a download that failed or wanted a login); fetch the file itself"),
     (b"<html", "is a web page (a download that failed or wanted a login); fetch the file itself"),
@@ -23,7 +23,7 @@ _MISTAKEN = [
 ]
 _SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16", "I64": "<i8", "I32": "<i4"}
 _SAFETENSORS |= {"I16": "<i2", "I8": "<i1", "U8": "<u1", "BOOL": "|b1"}
-_HEADER = 600  # bytes that tell the formats apart
+_HEADER = 600  # bytes that are enough to tell the formats apart
 _LARGEST_UNPACKED = 8 << 30  # bytes; the largest backbone here has 0.8 GB in fp32
 
 
@@ -33,14 +33,14 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read all tensors of a weights file by name, and the notes that this project's ``.ckpt`` carry (else none).
+    """Read all tensors of a weights file by name, and the notes that a ``.ckpt`` of this project carries (else none).
 
     Formats: ``torch.save`` (zip and legacy, without PyTorch: see ``torch_file``), safetensors, NumPy's ``.npz``
     (without pickles) and MindSpore's ``.ckpt``. 16-bit floats come as float32. Dictionaries around the weights
     are unwrapped (see ``containers``); the state of a training run in this project's ``.ckpt`` is left out.
 
     Raises:
-        UserError: the file is missing, empty, truncated, of another format, holds something else than tensors, or
+        UserError: the file is missing, empty, truncated or of another format, holds something other than tensors, or
             no tensors.
     """
     path = Path(path)
@@ -65,7 +65,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any
 
 
 def _reader(path: Path, head: bytes) -> Callable[[Path], dict[str, np.ndarray]] | None:
-    """Choose by the first bytes; None means MindSpore's format, which has no mark of its own."""
+    """Choose by the first bytes; None means MindSpore's format, which has no signature."""
     if head.startswith(torch_file.ZIP_PREFIX):
         return _read_npz if _is_npz(path) else _read_torch
     if head.startswith(torch_file.LEGACY_PREFIX):

@@ -31,15 +31,15 @@ def split(tensors: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dic
 
 
 def backbone_options(arch: str) -> dict[str, object]:
-    """Return what the release's backbone does differently from the defaults of ``arch``: mmsegmentation's Swin."""
+    """Return the options in which the release's backbone differs from ours: mmsegmentation's Swin."""
     return {"shift_single_window": True} if arch.startswith("swin") else {}
 
 
 def head_options(head: Mapping[str, np.ndarray], where: str) -> tuple[list[int], int, dict[str, object]]:
-    """Read the decoder's in_channels, number of classes and options off its tensors.
+    """Derive the decoder's in_channels, number of classes and options from its tensors.
 
     Raises:
-        UserError: they are not those of an ECENet decoder.
+        UserError: the tensors are not those of an ECENet decoder.
     """
     needed = (*[f"laterals.{i}.weight" for i in range(4)], "learner.0.weight", "learner.1.weight")
     needed = (*needed, "transfer.0.mlp.0.weight", "token_emb.0.cls_learner.weight")

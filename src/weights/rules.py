@@ -1,7 +1,7 @@
 """The language of the name tables: one row per kind of parameter, from our name to theirs.
 
-A row is ``(ours, theirs)`` or ``(ours, theirs, change)``; the first row whose ``ours`` matches and whose tensors exist
-counts. Placeholders:
+A row is ``(ours, theirs)`` or ``(ours, theirs, change)``; the first row counts whose ``ours`` matches and whose tensors
+exist. Placeholders:
 
     {s} {b} {k} ...   a number; ``{s+1}`` and ``{s-1}`` in ``theirs`` shift it
     {p}               weight or bias, the same on both sides
@@ -47,7 +47,7 @@ class Origin(NamedTuple):
 def unfold_order(values: np.ndarray) -> np.ndarray:
     """Undo the order of mmsegmentation's patch merging: [out, 4 * C] or [4 * C] -> the same shape.
 
-    Its ``nn.Unfold`` lays the 2x2 neighbors out as (channel, row, column); everybody else has (column, row, channel).
+    Its ``nn.Unfold`` orders the 2x2 neighbors as (channel, row, column); all others use (column, row, channel).
     """
     channels = values.shape[-1] // 4
     split = values.reshape(*values.shape[:-1], channels, 2, 2)

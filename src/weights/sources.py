@@ -1,4 +1,4 @@
-"""The programs whose weights are known: what stands around their backbones and which table names the inside."""
+"""The known sources of weights: the prefixes of their backbones, and the table with their names."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from src.weights.rules import Origin, find_origin
 from src.weights.tables import ecenet, efficientnet_lite, mix_transformer, resnet, swin
 
-# Parts of a file that are no weights of a backbone: heads, their norms, counters, computed indices, random states.
+# Parts of a file that are not backbone weights: heads, their norms, counters, computed indices, random states.
 _LEFT_OUT = re.compile(
     r"""(.*\.)?num_batches_tracked | (.*\.)?relative_position_index | (.*\.)?attn_mask
     | (.*\.)?relative_bias\.index | (.*\.)?state
@@ -20,7 +20,7 @@ _LEFT_OUT = re.compile(
     re.VERBOSE,
 )
 
-# Networks that share most names with a backbone and are yet another network: (family, a name of theirs, what it is).
+# Networks that share most names with a backbone but are not it: (family, a name of theirs, what it is).
 _OTHERS = [
     ("resnet", r"layer\d\.\d+\.downsample\.2\..*", "a ResNet-D (average pooling in the shortcuts, such as resnet50d)"),
     ("resnet", r"layer\d\.\d+\.se\..*", "a ResNet with squeeze-excitation"),
@@ -34,8 +34,8 @@ class Source:
     """One program.
 
     Attributes:
-        tables: rows (see ``rules``) by architecture family; None where the names are ours already.
-        prefixes: what may stand before the backbone's names; the first that occurs counts.
+        tables: rows (see ``rules``) by architecture family; None where the names are already ours.
+        prefixes: possible prefixes of the backbone's names; the first that occurs counts.
     """
 
     tables: Mapping[str, list[tuple]] | None
@@ -61,12 +61,12 @@ class Source:
 
     @staticmethod
     def is_left_out(name: str) -> bool:
-        """Tell whether a tensor is no part of a backbone by design."""
+        """Tell whether a tensor is by design not part of a backbone."""
         return _LEFT_OUT.fullmatch(name) is not None
 
     @staticmethod
     def refusal(arch: str, names: Iterable[str]) -> str | None:
-        """Say which other network the names belong to, if they do."""
+        """Say which other network the names belong to, if any."""
         for kind, pattern, what in _OTHERS:
             if kind == family(arch) and any(re.fullmatch(pattern, name) for name in names):
                 return f"holds {what}, which is not the network of {arch}"

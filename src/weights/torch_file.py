@@ -1,9 +1,9 @@
 """Read the tensors of a PyTorch file without PyTorch and without running anything in it.
 
 A file of ``torch.save`` is a pickle plus raw storages, in a zip archive (PyTorch 1.6 and later) or one after the
-other in a stream (before). A pickle names functions that the reader calls, so reading one is as good as running a
-program. Here the pickle may name only what rebuilds a tensor, and even those names lead to stand-ins of our own.
-Every other name is refused.
+other in a stream (before). A pickle names functions that the reader calls, so loading one can run any program. Here
+the pickle may name only what rebuilds a tensor, and even those names lead to stand-ins of our own. Every other name is
+refused.
 
 The stand-ins carry no state and no instance dictionary, so that the pickle cannot change them; objects that the
 pickle may hold beside the tensors (numbers of NumPy, devices) become empty placeholders.
@@ -43,7 +43,7 @@ STORAGES = {
     "BoolStorage": "|b1",
 }
 
-# Names that stand for things other than tensors and that common checkpoints hold in their notes.
+# Names of things other than tensors that common checkpoints hold in their notes.
 _PLACEHOLDERS = {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),

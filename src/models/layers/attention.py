@@ -1,9 +1,8 @@
 """Attention of queries over keys with hand-written gradients.
 
-The gradient of the softmax takes the row sums of dP * P as those of dO * O, which are M / d times smaller (as
-FlashAttention does), and subtracts them within the product that makes dP. Bias and mask are added as BiasAdd, because
-the CPU's elementwise operators need 16 bytes per element for good where shapes differ: 196 windows of 144 tokens,
-4 heads: 8 ms instead of 23, and no memory.
+The softmax gradient needs the row sums of dP * P. As in FlashAttention they are taken from dO * O, which is M / d
+times smaller, and subtracted within the product that makes dP. Bias and mask are added by BiasAdd: where shapes differ,
+the CPU's elementwise operators are slower and keep memory for every element (docs/performance.md).
 """
 
 from mindspore import nn, ops
@@ -12,7 +11,7 @@ from src.models.layers.activation import softmax
 
 
 class _Products(nn.Cell):
-    """The operators of both kinds of attention."""
+    """The operators that both kinds of attention use."""
 
     def __init__(self):
         super().__init__()
@@ -23,7 +22,7 @@ class _Products(nn.Cell):
         self.cat = ops.Concat(-1)
 
     def gradients(self, q, k, v, out, do):
-        """Gradients of q, k, v and the logits."""
+        """Return the gradients of q, k, v and the logits."""
         o, p = out
         sums = self.sum(do * o, -1)
         difference = self.product_nt(self.cat((do, -sums)), self.cat((v, ops.ones(v.shape[:3] + (1,), v.dtype))))

@@ -1,8 +1,7 @@
-"""Which form of a layer the back end gets.
+"""The choice between the two forms of a layer.
 
-Several layers are written in two forms: MindSpore's standard operator, and one that is faster on its CPU back end and
-equal to it up to rounding. The comment at each says what was measured (two cores, fp32, milliseconds forward and
-backward).
+Several layers exist in two forms: MindSpore's standard operator, and one that is faster on the CPU and equal to it up
+to rounding. The measurements are in docs/performance.md.
 """
 
 import mindspore as ms
@@ -17,4 +16,5 @@ def is_static(x):
 
 @ms.constexpr
 def products_are_faster():
+    """Whether the back end is the CPU, where the forms made of matrix products are the faster ones."""
     return ms.get_context("device_target") == "CPU"

@@ -1,4 +1,4 @@
-"""Convolutions in the type of their input, with the initial values that go with their place in a network."""
+"""Convolutions that compute in the type of their input, initialized to suit their place in a network."""
 
 import math
 
@@ -7,7 +7,7 @@ from mindspore.common.initializer import HeNormal, Normal
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d`` in the type of its input: in mixed precision the weights are fp32, the products fp16."""
+    """``nn.Conv2d`` in the type of its input: with mixed precision the weights are fp32 and the products fp16."""
 
     def construct(self, x):
         y = self.conv2d(x, self.weight.astype(x.dtype))
@@ -15,7 +15,7 @@ class Conv2d(nn.Conv2d):
 
 
 def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1, bias=False):
-    """Convolution with PyTorch's padding: the output has ceil(size / stride) rows and columns (odd kernels)."""
+    """Convolution with PyTorch's padding: for odd kernels the output has ceil(size / stride) rows and columns."""
     return Conv2d(
         in_channels,
         out_channels,
@@ -37,6 +37,6 @@ def classifier(in_channels, num_classes):
 
 
 def pointwise(in_channels, out_channels, bias=True, groups=1):
-    """1x1 convolution that no norm follows: its initial values keep the variance (1 / fan-in)."""
+    """1x1 convolution without a norm after it; initialized to keep the variance (1 / fan-in)."""
     std = math.sqrt(groups / in_channels)
     return Conv2d(in_channels, out_channels, 1, group=groups, has_bias=bias, weight_init=Normal(std), bias_init="zeros")

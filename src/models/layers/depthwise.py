@@ -1,9 +1,10 @@
 """Depthwise 3x3 convolution with a hand-written gradient for the CPU.
 
-MindSpore's own gradient of a depthwise weight takes most of the time of a decoder's backward pass there. Here it is
-three matrix products: for a kernel row, the product of the map's rows with the rows of the incoming gradient, shifted
-against each other, holds in cell (i, j) what columns i and j have in common; the sums along its diagonals are the
-gradients of the row's three weights. The gradient of the map is a convolution with the kernel turned around.
+MindSpore's own gradient of a depthwise weight would take most of a decoder's backward pass there
+(docs/performance.md). Here it is three matrix products, one per kernel row: the map's rows times the rows of the
+incoming gradient, shifted against each other. Cell (i, j) of the product belongs to columns i and j, so the sums along
+its diagonals are the gradients of the row's three weights. The gradient of the map is a convolution with the kernel
+turned by 180 degrees.
 """
 
 import math
@@ -18,7 +19,7 @@ from src.models.layers import backend
 
 @ms.constexpr
 def _diagonals(width):
-    """Which cells of a width x width matrix belong to kernel column 0, 1, 2: [width^2, 3] of 0 and 1."""
+    """Mark the cells of a width x width matrix that belong to kernel column 0, 1, 2: [width^2, 3] of 0 and 1."""
     return Tensor(np.stack([np.eye(width, k=1 - s, dtype=np.float32).reshape(-1) for s in range(3)], 1))
 
 
@@ -56,12 +57,12 @@ class Depthwise(nn.Cell):
 
     Args:
         channels: C.
-        bias: add one.
+        bias: whether there is one.
     """
 
     def __init__(self, channels, bias=True):
         super().__init__()
-        # He's initial values: a channel of the result sees 9 numbers of one channel.
+        # He initialization with a fan-in of 9: each output channel sees one input channel.
         self.weight = Parameter(initializer(Normal(math.sqrt(2 / 9)), (channels, 1, 3, 3)), name="weight")
         self.bias = Parameter(initializer("zeros", (channels,)), name="bias") if bias else None
         self.standard = ops.Conv2D(channels, 3, pad_mode="pad", pad=1, group=channels)

@@ -1,7 +1,7 @@
 """Stochastic depth for a whole backbone.
 
-Paper: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016. As the field has it
-since: the rate rises linearly over the blocks, and a branch that is kept is scaled by 1 / (1 - rate).
+Paper: Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016. As is usual since then,
+the rate rises linearly over the blocks, and a branch that is kept is scaled by 1 / (1 - rate).
 """
 
 import mindspore as ms
@@ -13,14 +13,14 @@ from src.models.layers.rows import outer
 
 
 def linear_rates(rate, depths, branches=1):
-    """Rates 0 .. ``rate`` over all blocks of stages with ``depths`` blocks, ``branches`` times in each block."""
+    """Rates from 0 to ``rate`` over the blocks of all stages, each repeated for the ``branches`` of its block."""
     return [float(r) for r in np.linspace(0, check_rate(rate), sum(depths)) for _ in range(branches)]
 
 
 class DropPaths(HashedDropout):
-    """Which residual branches of a network are left out for which sample.
+    """Decide which residual branches of a network are dropped for which sample.
 
-    One cell for all branches, because drawing a few numbers takes some twenty small operators.
+    One cell serves all branches, because each draw takes about twenty small operators.
 
     Args:
         rates: one per branch, in the order in which the network uses them.

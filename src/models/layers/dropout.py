@@ -1,4 +1,4 @@
-"""Dropout whose random factors a checkpoint can hold, the same by one worker and by several."""
+"""Dropout whose random state a checkpoint can hold, with the same factors on one worker and on several."""
 
 import mindspore as ms
 import numpy as np
@@ -9,7 +9,7 @@ from src.parallel import rank
 
 @ms.constexpr
 def _indices(first, count):
-    """first .. first + count - 1, already spread over the 32 bits (multiplied by the golden ratio of 2^32)."""
+    """The numbers first .. first + count - 1, spread over 32 bits by a product with the golden ratio of 2^32."""
     return Tensor((np.arange(first, first + count, dtype=np.int64) * 0x9E3779B1).astype(np.int32))
 
 
@@ -23,13 +23,13 @@ def _mix(bits):
 
 
 class HashedDropout(nn.Cell):
-    """Random factors 0 or 1 / (1 - rate) that a checkpoint can hold.
+    """Random factors, 0 or 1 / (1 - rate), that continue exactly after a resume.
 
     ``nn.Dropout``'s random state can be neither fixed nor saved, so the factors are a hash of (seed, step,
     index). Seed and step are a parameter of the layer: they are saved and restored with the weights, and a
     resumed run draws the factors that the unbroken run would have drawn. The layer counts its own training
-    calls. The seed comes from NumPy's generator, which ``mindspore.set_seed`` sets. Of several workers each draws
-    what one worker with the whole batch would draw for its samples.
+    calls. The seed comes from NumPy's generator, which ``mindspore.set_seed`` sets. With several workers, each draws
+    what a single worker with the whole batch would draw for its samples.
     """
 
     def __init__(self):
@@ -64,7 +64,7 @@ class ChannelDropout(HashedDropout):
         return self.alike((x,))[0]
 
     def alike(self, maps):
-        """Maps [B, C, H_i, W_i] -> the same with the same channels of each dropped."""
+        """Maps [B, C, H_i, W_i] -> the same maps, with the same channels dropped from each."""
         if not self.training or self.rate == 0:
             return maps
         batch, channels = maps[0].shape[:2]

@@ -1,4 +1,4 @@
-"""The smallest image that a pyramid down to stride 32 takes."""
+"""The smallest image that a pyramid down to stride 32 accepts."""
 
 from src.models.layers.backend import is_static
 
@@ -6,7 +6,7 @@ MIN_SIZE = 32  # height and width: the deepest stride of a pyramid
 
 
 def check_size(image):
-    """Refuse an image [B, 3, H, W] below 32 pixels a side; at compile time, so not for dynamic shapes."""
+    """Refuse an image [B, 3, H, W] with a side below 32; at compile time, hence only for static shapes."""
     if is_static(image):
         height, width = image.shape[2:]
         if height < MIN_SIZE or width < MIN_SIZE:

@@ -6,9 +6,9 @@ from mindspore import Tensor, ops
 
 
 def source_rows(source: int, target: int) -> np.ndarray:
-    """For each of ``target`` rows the one of ``source`` that it takes, int32: row i takes floor(i source / target).
+    """Source row of each of ``target`` rows, int32: row i takes row floor(i source / target).
 
-    In whole numbers; PyTorch's ``nearest`` but for its rounding.
+    Computed in integers; PyTorch's ``nearest`` without its floating-point rounding.
     """
     return (np.arange(target) * source // target).astype(np.int32)
 
@@ -19,6 +19,6 @@ def _source_rows(source, target):
 
 
 def resize_nearest(label, size):
-    """Label int32 [B, H, W] -> [B, h, w] for ``size`` = (h, w) as `source_rows` says; shapes known when compiled."""
+    """Label int32 [B, H, W] -> [B, h, w] for ``size`` = (h, w), by `source_rows`; static shapes only."""
     rows = ops.gather(label, _source_rows(label.shape[1], size[0]), 1)
     return ops.gather(rows, _source_rows(label.shape[2], size[1]), 2)

@@ -5,7 +5,7 @@ from mindspore import nn, ops
 
 
 def _max_over_channels(x):
-    """[B, C, N] -> [B, N]: halves against each other, because the reduction kernel is many times slower."""
+    """[B, C, N] -> [B, N], comparing half with half: the reduction kernel is much slower on the CPU."""
     while x.shape[1] > 1:
         half = x.shape[1] // 2
         rest = x[:, 2 * half :]
@@ -18,8 +18,7 @@ def _max_over_channels(x):
 class SpatialSoftmaxMax(nn.Cell):
     """Softmax of each channel over its positions, then the largest of the channels at each position.
 
-    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the channel that is largest, in equal shares where several
-    are.
+    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the largest channel, in equal shares where several tie.
     """
 
     def __init__(self):
@@ -37,7 +36,7 @@ class SpatialSoftmaxMax(nn.Cell):
         x = ops.depend(x, dout)
         batch, channels, positions = x.shape
         p = self.shares(x)
-        # Not a product with ones: on devices with a reduced precision of products nothing would be equal.
+        # Not a product with ones: on devices with reduced-precision products no element would equal the maximum.
         largest = ops.broadcast_to(out.reshape(batch, 1, positions), x.shape)
         hit = (p == largest).astype(ms.float32)
         ties = self.product(ops.ones((batch, 1, channels), ms.float32), hit)

@@ -1,7 +1,7 @@
 """Batch norm over the batch of all workers (Ioffe & Szegedy, ICML 2015; synchronized as in MegDet, CVPR 2018).
 
-MindSpore's own ``nn.SyncBatchNorm`` has no CPU kernel. Every worker must hold the same number of pixels, which data
-parallel training gives.
+MindSpore's own ``nn.SyncBatchNorm`` has no CPU kernel. Every worker must hold the same number of pixels, as
+data-parallel training ensures.
 """
 
 import mindspore as ms
@@ -12,7 +12,7 @@ from src.parallel import MeanOverWorkers, world_size
 
 
 class _Normalize(nn.Cell):
-    """Normalize with the statistics of all workers; a hand-written gradient, which sums over the workers too."""
+    """Normalize with the statistics of all workers; the hand-written gradient sums over the workers too."""
 
     def __init__(self, channels, eps):
         super().__init__()
@@ -24,7 +24,7 @@ class _Normalize(nn.Cell):
         self.reduce_mean = ops.ReduceMean()
 
     def channel_mean(self, x):
-        """fp32 [B, C, H, W] -> [C]; sums over the last axis of a 2-D view are the fast ones on CPU."""
+        """fp32 [B, C, H, W] -> [C]; a reduction over the last axis of a 2-D view is faster on CPU."""
         rows = x.reshape(x.shape[0] * self.channels, -1)
         return self.reduce_mean(self.reduce_mean(rows, 1).reshape(-1, self.channels), 0)
 
@@ -55,9 +55,9 @@ class _Normalize(nn.Cell):
 
 
 class SyncBatchNorm(BatchNorm):
-    """Batch norm whose statistics in training, and so its gradients, are those of the global batch.
+    """Batch norm whose training statistics, and hence gradients, are those of the global batch.
 
-    In evaluation, and with ``use_batch_statistics`` False, it is its base class.
+    In evaluation, and with ``use_batch_statistics`` False, it behaves like its base class.
 
     Args:
         plain: the batch norm to replace, whose parameters, eps and momentum it takes over.
@@ -97,5 +97,5 @@ def synchronize(network: nn.Cell) -> None:
                     cell[int(name)] = SyncBatchNorm(child)
                 else:
                     setattr(cell, name, SyncBatchNorm(child))
-    for parameter, name in names:  # a cell that is put into another one gets new names
+    for parameter, name in names:  # putting a cell into another one renames its parameters
         parameter.name = name

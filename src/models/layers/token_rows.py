@@ -1,10 +1,9 @@
-"""Rearrangements of a token map as gathers of whole rows, with tables that are made once per size.
+"""Rearrangements of a token map as gathers of whole rows, with tables built once per size.
 
-Shifting, padding, cutting into windows, merging patches and their reversals all only move tokens. Each is one
-gather with an index table, and its gradient is the gather with the inverse table: 25600 tokens of 128 channels
-into shifted 12 x 12 windows takes 1.3 ms forward and 0.7 ms backward on two cores, against 6.7 and 9.8 ms as
-concatenations and transpositions. The tables depend on the size only. They are constants of the compiled graph
-and are kept for the next compilation, so that no training step builds one.
+Shifting, padding, cutting into windows, merging patches and their inverses only move tokens. Each is one gather with
+an index table, and its gradient is the gather with the inverse table; on the CPU this is faster than concatenations and
+transpositions (docs/performance.md). The tables depend on the size only. They are constants of the compiled graph and
+are cached for the next compilation, so no training step builds one.
 """
 
 from functools import lru_cache
@@ -16,11 +15,11 @@ from mindspore.ops import functional as F
 
 from src.models.layers.image_size import check_size
 
-MASKED = -100.0  # added to the logits of pairs that must not see each other; as in the original
+MASKED = -100.0  # added to the logits of pairs that must not attend to each other; as in the original
 
 
 def check_image(image):
-    """Refuse a small image, and one of unknown size while the graph is compiled: the tables are constants of it."""
+    """Refuse a small image, and one whose size is unknown at compile time: the tables are constants of the graph."""
     if F.is_sequence_value_unknown(ops.shape(image)):
         raise ValueError("Swin and MiT are compiled for one image size: call them without set_inputs(None, ...)")
     check_size(image)
@@ -70,7 +69,7 @@ def window_tables(height, width, window, shift, pad_first):
 
 @lru_cache(maxsize=16)
 def attention_mask(height, width, window, shift, heads):
-    """Mask of shifted windows: tokens see each other only where they were neighbors before the shift.
+    """Mask of shifted windows: tokens attend to each other only where they were neighbors before the shift.
 
     Returns:
         fp32 [number of windows * heads * window^4] of 0 and ``MASKED``, the same for each head; [1] if there is no
@@ -100,7 +99,7 @@ def relative_positions(window):
 
 @lru_cache(maxsize=256)
 def block_tables(height, width, size, pad, columns_first):
-    """Tables from a token map to its ``size`` x ``size`` blocks, whose tokens come one after the other.
+    """Tables from a token map to its ``size`` x ``size`` blocks, the tokens of a block in a row.
 
     Args:
         pad: fill up at the right and bottom; otherwise what does not fill a block is cut off.
