@@ -1,4 +1,4 @@
-"""Configuration files: loading, layering, overriding, and errors that name the key and its file.
+"""Configuration files: loading, layering, overriding.
 
 Precedence: defaults of ``src.schema`` < base layers (at most two) < file < ``--set``. Mappings are merged
 key by key and lists are replaced; a section whose ``name`` changes (another decoder, another optimizer)
@@ -8,14 +8,14 @@ starts afresh, because the options of the old one mean nothing to the new one.
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from src.errors import UserError, did_you_mean
 from src.schema import Config
-from src.schema.base import Section
+from src.schema.messages import explain
 
 Layer = tuple[str, dict]  # where the values come from, for messages; the values
 
@@ -68,7 +68,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise UserError(_explain(error, layers)) from None
+        raise UserError(explain(error, Config, lambda key: _place_of(key, layers))) from None
 
 
 def dump_config(config: Config) -> str:
@@ -131,63 +131,9 @@ def _merge(under: dict, over: dict) -> dict:
     return merged
 
 
-def _explain(error: ValidationError, layers: list[Layer]) -> str:
-    """Say for each error which key is wrong, where it was given, what was found and what was expected."""
-    lines = []
-    for item in error.errors():
-        key, sections = _locate(item["loc"])
-        where = next((name for name, layer in reversed(layers) if _has(layer, key)), layers[-2][0])
-        dotted = ".".join(key).replace(".[", "[")
-        kind, context = item["type"], item.get("ctx", {})
-        if kind == "extra_forbidden":
-            valid = [name for section in sections for name in section.model_fields]
-            lines.append(f"{where}: unknown key '{dotted}'{did_you_mean(key[-1], valid)} (valid: {', '.join(valid)})")
-        elif kind == "missing":
-            lines.append(f"{where}: key '{dotted}' is missing")
-        elif kind == "union_tag_not_found":
-            lines.append(f"{where}: key '{dotted}.name' is missing (valid: {', '.join(_names(sections))})")
-        elif kind == "union_tag_invalid":
-            hint = did_you_mean(context["tag"], _names(sections))
-            names = ", ".join(_names(sections))
-            lines.append(f"{where}: {dotted}.name: unknown '{context['tag']}'{hint} (valid: {names})")
-        else:
-            expected = item["msg"].removeprefix("Value error, ")
-            found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
-            lines.append(f"{where}: {dotted}: {expected[0].lower() + expected[1:]}{found}")
-    return "\n       ".join(lines)
-
-
-def _locate(location: tuple) -> tuple[list[str], list[type[Section]]]:
-    """Turn pydantic's location into the user's key path, and give the sections that its last part may be in.
-
-    Pydantic puts the ``name`` of a union's member into the location; a user does not see that as a key.
-    """
-    key: list[str] = []
-    sections: list[type[Section]] = [Config]
-    for part in location:
-        if isinstance(part, int):
-            key.append(f"[{part}]")
-            continue
-        named = [section for section in sections if part in _names([section])]
-        if named and part not in sections[0].model_fields:
-            sections = named
-            continue
-        key.append(part)
-        fields = [section.model_fields[part] for section in sections if part in section.model_fields]
-        sections = _sections(fields[0].annotation) or sections if fields else sections
-    return key, sections
-
-
-def _sections(annotation: Any) -> list[type[Section]]:
-    """All sections that appear in a type annotation, for example those of ``A | B | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for argument in get_args(annotation) for section in _sections(argument)]
-
-
-def _names(sections: list[type[Section]]) -> list[str]:
-    fields = [section.model_fields["name"] for section in sections if "name" in section.model_fields]
-    return [name for field in fields for name in get_args(field.annotation)]
+def _place_of(key: list[str], layers: list[Layer]) -> str:
+    """The uppermost layer that gives ``key``; the file itself if none does."""
+    return next((name for name, layer in reversed(layers) if _has(layer, key)), layers[-2][0])
 
 
 def _has(layer: dict, key: list[str]) -> bool:

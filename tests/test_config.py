@@ -1,6 +1,7 @@
 """Loading, layering, overriding, and the messages for every kind of mistake."""
 
-from inspect import signature
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,9 @@ import yaml
 from src.config import dump_config, load_config
 from src.data.transforms import build_transforms
 from src.errors import UserError
-from src.models.backbones import BACKBONES
-from src.models.decoders import DECODERS
 
-CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(ROOT.glob("config/*.yaml"))
 MINIMAL = {
     "data": {"name": "shapes", "records": "data/shapes", "crop": [64, 64]},
     "model": {"backbone": {"name": "resnet18"}, "decoder": {"name": "fpn", "channels": 32}},
@@ -56,10 +56,6 @@ def test_every_config_of_the_project_loads(file):
     config = load_config(file)
     build_transforms(config.data.train_transforms, config.data, "train_transforms")
     build_transforms(config.data.eval_transforms, config.data, "eval_transforms")
-    options = config.model.decoder.model_dump(exclude={"name", "weights"})
-    signature(DECODERS[config.model.decoder.name]).bind([64, 128, 256, 512], 7, **options)
-    options = config.model.backbone.model_dump(exclude={"name", "weights"})
-    signature(BACKBONES[config.model.backbone.name]).bind(**options)
 
 
 @pytest.mark.parametrize(("one", "other"), [("ecenet_shapes", "fpn_effnet_lite0_shapes"), ("cpt_shapes", "quickstart")])
@@ -88,24 +84,6 @@ def test_memory_of_cpt_is_switched_on_and_off(config_file, value, momentum):
 @pytest.mark.parametrize(
     ("override", "pieces"),
     [
-        ("heads=7", ["model.decoder", "channels 256 is not a multiple of heads 7"]),
-        ("name=ecenet model.decoder.heads=7", ["model.decoder", "channels 256 is not a multiple of heads 7"]),
-        ("output_level=4", ["model.decoder.output_level", "0, 1, 2 or 3", "4"]),
-        ("memory.momentum=1.0", ["model.decoder.memory.momentum", "less than 1", "1.0"]),
-        ("memory=maybe", ["model.decoder.memory", "'maybe'"]),
-        ("source=pixel", ["model.decoder.source", "'prototypes' or 'pixels'", "'pixel'"]),
-    ],
-)
-def test_mistakes_in_the_options_of_cpt_are_named(config_file, override, pieces):
-    with pytest.raises(UserError) as caught:
-        load_config(config_file, ["model.decoder.name=cpt", *f"model.decoder.{override}".split(" ")])
-    for piece in ["--set", *pieces]:
-        assert piece in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("override", "pieces"),
-    [
         ("train.batchsize=4", ["unknown key 'train.batchsize'", "did you mean 'batch_size'"]),
         ("dataa=4", ["unknown key 'dataa'", "did you mean 'data'"]),
         ("train.batch_size=many", ["train.batch_size", "valid integer", "'many'"]),
@@ -113,8 +91,6 @@ def test_mistakes_in_the_options_of_cpt_are_named(config_file, override, pieces)
         ("train.batch_size=true", ["train.batch_size", "integer", "True"]),
         ("train.batch_size=0", ["train.batch_size", "greater than or equal to 1", "0"]),
         ("optimizer.lr=-1", ["optimizer.lr", "greater than 0", "-1"]),
-        ("model.decoder.name=fnp", ["model.decoder.name", "unknown 'fnp'", "did you mean 'fpn'", "fcn"]),
-        ("model.decoder.chanels=3", ["model.decoder.chanels", "did you mean 'channels'"]),
         ("data.crop=[3]", ["data.crop", "2 items"]),
         (
             "data.train_transforms=[{name: crop}]",
@@ -180,3 +156,11 @@ def test_missing_key_is_named(tmp_path):
     values = {key: value for key, value in MINIMAL.items() if key != "optimizer"}
     with pytest.raises(UserError, match="key 'optimizer' is missing"):
         load_config(write(tmp_path / "x.yaml", values))
+
+
+def test_loading_a_config_does_not_take_mindspore():
+    """Tools and editors check configs within a second."""
+    code = f"import sys; from src.config import load_config; load_config({str(CONFIGS[0])!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "src.schema.decoders" in loaded.stdout.split()
+    assert "mindspore" not in loaded.stdout.split()

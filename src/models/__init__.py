@@ -16,7 +16,7 @@ def build_model(model_config: ModelConfig, num_classes: int) -> Segmentor:
     """
     backbone = build_backbone(**model_config.backbone.model_dump(exclude={"weights"}))
     options = model_config.decoder.model_dump(exclude={"weights"})
-    decoder = build_decoder(options.pop("name"), backbone.out_channels, num_classes, **options)
+    decoder = build_decoder(in_channels=backbone.out_channels, num_classes=num_classes, **options)
     network = Segmentor(backbone, decoder)
     if model_config.norm == "sync" or (model_config.norm == "auto" and world_size() > 1):
         synchronize(network)

@@ -1,6 +1,8 @@
 """The schema of a configuration: every key with its type, default, unit and range.
 
-Loading, layering and error messages are in ``src.config``. An unknown key and a wrong type are errors.
+It is the one owner of options: docs/configuration.md and config/schema.json are made from it, files are checked by it
+(``src.config``), and so are the arguments of ``build_backbone`` and ``build_decoder`` (``src.schema.options``). An
+unknown key and a wrong type are errors (``src.schema.messages``).
 """
 
 from src.schema.base import Section

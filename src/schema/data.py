@@ -4,7 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from src.schema.base import Count, Natural, Positive, Section, Share, Size, Triple
+from src.schema.base import Count, Natural, NonNegative, Positive, Section, Share, Sides, Size
+
+Mean = Annotated[list[float], Field(min_length=3, max_length=3, title="[R, G, B]")]
+Std = Annotated[list[Positive], Field(min_length=3, max_length=3, title="[R, G, B], numbers > 0")]
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2, title="[lowest, highest], numbers > 0")]
 
 
 # ---------------------------------------------------------------------------------------------- transforms
@@ -12,15 +16,18 @@ class RandomScaleConfig(Section):
     """Resize by a random ratio, drawn uniformly."""
 
     name: Literal["random_scale"]
-    ratio: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.5, 2.0]
-    base: Size | None = None  # the ratio multiplies this [short-side limit, long-side limit]; null: data.base_size
+    ratio: Range = [0.5, 2.0]
+    """Range of the ratio."""
+    base: Sides | None = None
+    """Size, in pixels, into which the image is fitted before the ratio counts; null: `data.base_size`."""
 
 
 class RandomCropConfig(Section):
-    """Cut ``data.crop`` at a random place; smaller images are cut to what they have (``pad`` fills up)."""
+    """Cut `data.crop` at a random place; a side that is shorter is kept whole (`pad` fills it up)."""
 
     name: Literal["random_crop"]
-    max_class_share: Share = 1.0  # draw again, up to 10 times, while one class fills more of the crop
+    max_class_share: Share = 1.0
+    """Share of the labeled pixels; while one class has more, another place is drawn, up to 10 times."""
 
 
 class RandomFlipConfig(Section):
@@ -28,20 +35,25 @@ class RandomFlipConfig(Section):
 
     name: Literal["random_flip"]
     probability: Share = 0.5
+    """Probability that a sample is mirrored."""
 
 
 class PhotometricDistortionConfig(Section):
     """Random brightness, contrast, saturation and hue, each applied with probability one half."""
 
     name: Literal["photometric_distortion"]
-    brightness: Annotated[float, Field(ge=0)] = 32  # added value, out of 255
-    contrast: Share = 0.5  # factor 1 - c to 1 + c
+    brightness: NonNegative = 32
+    """Largest value added or taken away, out of 255."""
+    contrast: Share = 0.5
+    """Value c of the factor's range, 1 - c to 1 + c."""
     saturation: Share = 0.5
-    hue: Annotated[float, Field(ge=0, le=180)] = 18  # degrees
+    """Value s of the factor's range, 1 - s to 1 + s."""
+    hue: Annotated[float, Field(ge=0, le=180)] = 18
+    """Largest turn of the hue, in degrees."""
 
 
 class PadConfig(Section):
-    """Fill up to ``data.crop`` at the right and bottom: image with the mean color, label with 255."""
+    """Fill up to `data.crop` at the right and bottom: the image with the mean color, the label with 255 (ignored)."""
 
     name: Literal["pad"]
 
@@ -50,8 +62,10 @@ class ResizeConfig(Section):
     """Resize to a fixed size, or to the largest one with the image's aspect ratio."""
 
     name: Literal["resize"]
-    size: Size | None = None  # null, with keep_ratio only: data.base_size
-    keep_ratio: bool = False  # true: short and long side fit into those of ``size``, upright or lying
+    size: Size | None = None
+    """Size in pixels; null, allowed with `keep_ratio` only: `data.base_size`."""
+    keep_ratio: bool = False
+    """Keep the aspect ratio: the short and the long side fit into those of `size`, whichever way the image lies."""
 
     @model_validator(mode="after")
     def _sized(self) -> "ResizeConfig":
@@ -61,7 +75,7 @@ class ResizeConfig(Section):
 
 
 class NormalizeConfig(Section):
-    """(image - data.mean) / data.std, RGB."""
+    """(image - `data.mean`) / `data.std`; always the last one."""
 
     name: Literal["normalize"]
 
@@ -80,30 +94,46 @@ TransformConfig = Annotated[
 
 # ---------------------------------------------------------------------------------------------------- data
 class ShapesConfig(Section):
-    """The synthetic set: how many scenes of which size are drawn from which seed."""
+    """The synthetic scenes of `name: shapes`."""
 
     train: Count = 400
+    """Scenes for training."""
     val: Count = 80
+    """Scenes for evaluation."""
     size: Size = [128, 128]
+    """Size of a scene, in pixels."""
     seed: Natural = 0
+    """Seed from which the scenes are drawn."""
 
 
 class DataConfig(Section):
     """Where the data is and how it becomes batches."""
 
     name: Literal["ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "pascal_context", "shapes"]
-    root: str | None = None  # folder of the raw images; not needed when the records exist, nor for `shapes`
-    records: str  # folder of the MindRecord files; written from `root` when missing
-    classes: str | None = None  # `folder` only: YAML with class names and label map; default ROOT/classes.yaml
+    """The data set; `folder` is your own (docs/data.md), `shapes` draws synthetic scenes."""
+    root: str | None = None
+    """Folder of the raw images; not needed where the records exist, nor for `shapes`."""
+    records: str
+    """Folder of the MindRecord files; written from `root` when missing."""
+    classes: str | None = None
+    """YAML file with the class names and the label map, for `folder` only; null: `classes.yaml` in `root`."""
     shapes: ShapesConfig = ShapesConfig()
     train_split: str = "train"
+    """Split to train on."""
     val_split: str = "val"
-    shards: Count = 1  # MindRecord files per split
-    crop: Size  # size of a training sample
-    base_size: Size | None = None  # [short side, long side] that images fit into before random_scale; null: their own
-    mean: Triple = [123.675, 116.28, 103.53]  # RGB, of 0..255; belongs to the backbone's weights
-    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [58.395, 57.12, 57.375]
-    train_transforms: list[TransformConfig] = [  # applied in this order
+    """Split to evaluate on."""
+    shards: Count = 1
+    """MindRecord files per split."""
+    crop: Size
+    """Size of a training sample, in pixels."""
+    base_size: Sides | None = None
+    """Size, in pixels, into which `random_scale` and `resize` fit an image; null: `random_scale` takes the image's
+    own, and `resize` needs its `size`."""
+    mean: Mean = [123.675, 116.28, 103.53]
+    """Mean color, of 0 to 255; belongs to the backbone's weights."""
+    std: Std = [58.395, 57.12, 57.375]
+    """Standard deviation of the colors, of 0 to 255; belongs to the backbone's weights."""
+    train_transforms: list[TransformConfig] = [
         RandomScaleConfig(name="random_scale"),
         RandomCropConfig(name="random_crop", max_class_share=0.75),
         RandomFlipConfig(name="random_flip"),
@@ -111,5 +141,8 @@ class DataConfig(Section):
         PadConfig(name="pad"),
         NormalizeConfig(name="normalize"),
     ]
+    """Transforms of a training sample, in this order."""
     eval_transforms: list[TransformConfig] = [NormalizeConfig(name="normalize")]
-    workers: Count = 2  # decoding threads; never more than there are cores
+    """Transforms of an image in evaluation, `resize` and `normalize` only; the label stays as it is."""
+    workers: Count = 2
+    """Decoding threads; never more than there are cores."""

@@ -4,61 +4,77 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from src.schema.base import Count, Section, Share
+from src.schema.base import Count, NonNegative, Section, Share
+
+Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class OhemConfig(Section):
-    """Online hard example mining: only pixels predicted below ``threshold``, but at least ``min_kept``."""
+    """Online hard example mining: only pixels predicted below `threshold` count, but at least `min_kept`; with several
+    workers each chooses among its own."""
 
-    threshold: Share = 0.7  # probability of the true class
-    min_kept: Count = 100_000  # pixels per batch
+    threshold: Share = 0.7
+    """Predicted probability of the true class below which a pixel is hard."""
+    min_kept: Count = 100_000
+    """Pixels per batch that count at least, the hardest first."""
 
 
 class CrossEntropyConfig(Section):
     """Softmax cross entropy of the final logits."""
 
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    class_weights: list[Annotated[float, Field(ge=0)]] | None = None  # one per class, or null
+    weight: NonNegative = 1.0
+    """Factor in the total."""
+    class_weights: list[NonNegative] | None = None
+    """One factor per class, in the order of the classes; null: all alike."""
     ohem: OhemConfig | None = None
 
 
 class AuxiliaryConfig(Section):
-    """Softmax cross entropy of the auxiliary head's logits."""
+    """Softmax cross entropy of the auxiliary head's logits (FCN, C-S Net)."""
 
-    weight: Annotated[float, Field(ge=0)] = 0.4
+    weight: NonNegative = 0.4
+    """Factor in the total."""
 
 
 class MaskConfig(Section):
     """Sigmoid focal loss of the class masks (ECENet)."""
 
-    weight: Annotated[float, Field(ge=0)] = 5.0
-    ignore_as_negative: bool = False  # true: ignored pixels count as "not this class", here and in the dice loss
+    weight: NonNegative = 5.0
+    """Factor in the total."""
+    ignore_as_negative: bool = False
+    """Count ignored pixels as "not this class", here and in the dice loss; false: leave them out."""
 
 
 class DiceConfig(Section):
     """Dice loss of the class masks (ECENet)."""
 
-    weight: Annotated[float, Field(ge=0)] = 2.0
+    weight: NonNegative = 2.0
+    """Factor in the total."""
 
 
 class DiversityConfig(Section):
     """Diversity loss of the reconstructed features (ECENet)."""
 
-    weight: Annotated[float, Field(ge=0)] = 0.2
-
-
-Margin = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    weight: NonNegative = 0.2
+    """Factor in the total."""
 
 
 class ConsistencyConfig(Section):
-    """Class-aware consistency of a decoder's features (C-S Net); any decoder can have it."""
+    """Class-aware consistency of a decoder's features (C-S Net); naming it gives it to any decoder."""
 
-    weight: Annotated[float, Field(ge=0)] = 0.5  # of intra + inter; 0: reported, but not trained
+    weight: NonNegative = 0.5
+    """Factor of intra + inter in the total; with 0 both are logged, but nothing is trained by them."""
     distance: Literal["cosine", "euclidean"] = "cosine"
-    scope: Literal["image", "batch"] = "image"  # where a class's center is taken
-    min_pixels: Count = 8  # pixels of a class, at the features' size, from which on it takes part
-    intra_margin: Margin | None = None  # null: 0.05 with cosine, 0.5 with euclidean
-    inter_margin: Margin | None = None  # null: 0.1 with cosine, 1.5 with euclidean
+    """How far two features are apart: by their angle, or as they are."""
+    scope: Literal["image", "batch"] = "image"
+    """Where the center of a class is taken: over each image, or over the whole batch of all workers."""
+    min_pixels: Count = 8
+    """Pixels of a class, at the features' size, from which on it takes part."""
+    intra_margin: Margin | None = None
+    """Distance to its center up to which a pixel costs nothing; null: 0.05 with `cosine`, 0.5 with `euclidean`."""
+    inter_margin: Margin | None = None
+    """With `cosine` the similarity up to which two centers cost nothing, null: 0.1; with `euclidean` half the distance
+    from which on they cost nothing, null: 1.5."""
 
     @model_validator(mode="after")
     def _reachable(self) -> "ConsistencyConfig":
@@ -71,13 +87,15 @@ class ConsistencyConfig(Section):
 
 
 class AssignmentConfig(Section):
-    """Softmax cross entropy of the pixels' assignment to prototypes, mean over the blocks of CPT."""
+    """Softmax cross entropy of the pixels' assignment to prototypes, mean over the blocks (CPT)."""
 
-    weight: Annotated[float, Field(ge=0)] = 0.4
+    weight: NonNegative = 0.4
+    """Factor in the total."""
 
 
 class LossesConfig(Section):
-    """One entry per part; a part that is not named here has its default weight."""
+    """The parts of the loss. A part that the decoder has and that is not named here has its defaults; a part that the
+    decoder has not must not be named."""
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None

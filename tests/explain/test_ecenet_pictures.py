@@ -13,6 +13,7 @@ from src.explain.subject import Subject
 from src.models import build_model
 from tests.commands import run_inside
 from tests.conftest import SMALL
+from tests.models.small import SMALL_DECODER
 
 CLASSES = ["sky", "road", "car"]
 COLORS = [[0, 0, 200], [120, 120, 120], [200, 0, 0]]
@@ -53,7 +54,7 @@ def model(tmp_path_factory):
     """A config of a tiny ECENet and a checkpoint of it, untrained."""
     folder = tmp_path_factory.mktemp("ecenet")
     values = {**SMALL, "data": {**SMALL["data"], "records": str(folder / "records")}}
-    values["model"] = {"backbone": {"name": "resnet18"}, "decoder": {"name": "ecenet", "channels": 8, "heads": 2}}
+    values["model"] = {"backbone": {"name": "resnet18"}, "decoder": {"name": "ecenet", **SMALL_DECODER["ecenet"]}}
     (folder / "small.yaml").write_text(yaml.safe_dump(values))
     network = build_model(load_config(folder / "small.yaml").model, len(SHAPES.classes))
     meta = {"classes": list(SHAPES.classes), "colors": [list(color) for color in SHAPES.colors]}

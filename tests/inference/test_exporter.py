@@ -11,11 +11,12 @@ from src.inference.exporter import export
 from src.inference.runner import network_runner
 from src.models import build_model
 from src.schema.model import ModelConfig
+from tests.models.small import SMALL_DECODER
 
 
 @pytest.fixture(scope="module")
 def network():
-    config = {"backbone": {"name": "resnet18"}, "decoder": {"name": "fpn", "channels": 8}}
+    config = {"backbone": {"name": "resnet18"}, "decoder": {"name": "fpn", **SMALL_DECODER["fpn"]}}
     return build_model(ModelConfig.model_validate(config), 4)
 
 

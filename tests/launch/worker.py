@@ -27,15 +27,16 @@ from src.training.optimizer import build_optimizer
 from src.training.train_step import TrainStep
 from tests.losses.test_criterion import config
 from tests.models.decoders import base
+from tests.models.small import SMALL_DECODER
 
 BATCH, CLASSES, CHANNELS, STEPS = 4, 4, 6, 3
 UPDATES = 20
 FEW = 3  # of the methods whose steps take long, unless all are asked for
 METHODS = {
-    "fpn": {"channels": 8},
-    "ecenet": {"channels": 8, "heads": 2},
-    "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 1, "assignment": "soft"},
-    "csnet": {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7},
+    "fpn": SMALL_DECODER["fpn"],
+    "ecenet": SMALL_DECODER["ecenet"],
+    "cpt": {**SMALL_DECODER["cpt"], "assignment": "soft"},
+    "csnet": SMALL_DECODER["csnet"],
 }
 COUNTS = np.array([[1, 2**24 + 1], [2**40 + 3, 0]])
 

@@ -17,14 +17,14 @@ from src.training.optimizer import build_optimizer
 from src.training.train_step import TrainStep
 from tests.commands import run_inside
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
+from tests.models.small import SMALL_DECODER
 
-OPTIONS = {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7}
 CONSISTENCY = ["losses.consistency.min_pixels=1", "losses.consistency.scope=batch", "losses.consistency.weight=2.0"]
 
 
 @pytest.fixture
 def network():
-    return Segmentor(TinyBackbone(), build_decoder("csnet", CHANNELS, CLASSES, **OPTIONS))
+    return Segmentor(TinyBackbone(), build_decoder("csnet", CHANNELS, CLASSES, **SMALL_DECODER["csnet"]))
 
 
 def test_training_reaches_every_parameter(network, small_config):

@@ -7,7 +7,6 @@ from mindspore import Tensor
 
 from src.errors import UserError
 from src.losses import build_criterion
-from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.schema.training import AdamWConfig
@@ -17,14 +16,7 @@ from src.training.precision import needs_loss_scale, set_precision
 from src.training.train_step import NetworkWithLoss, TrainStep
 from tests.losses.test_criterion import config
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
-
-SMALL = {
-    "fpn": {"channels": 8},
-    "fcn": {"channels": 8},
-    "ecenet": {"channels": 8, "heads": 2},
-    "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 1},
-    "csnet": {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7},
-}
+from tests.models.small import BACKBONE_OF_EACH_FAMILY, SMALL_DECODER, no_drop_path, small_backbone
 
 
 def network(decoder, build=TinyBackbone):
@@ -32,7 +24,7 @@ def network(decoder, build=TinyBackbone):
     backbone = build()
     widths = getattr(backbone, "out_channels", CHANNELS)
     return Segmentor(
-        backbone, build_decoder(decoder, widths, CLASSES, **{**SMALL[decoder], "dropout": 0.0})
+        backbone, build_decoder(decoder, widths, CLASSES, **{**SMALL_DECODER[decoder], "dropout": 0.0})
     ).set_train()
 
 
@@ -68,17 +60,14 @@ def check_close(build, decoder, level, cosine=0.98, mode=ms.PYNATIVE_MODE):
 
 
 @pytest.mark.parametrize("level", ["O2", "O3"])
-@pytest.mark.parametrize("decoder", SMALL)
+@pytest.mark.parametrize("decoder", SMALL_DECODER)
 def test_half_precision_comes_close_to_single(decoder, level):
     check_close(lambda: network(decoder), decoder, level)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0", "mit_b0", "swin_tiny"])
+@pytest.mark.parametrize("backbone", BACKBONE_OF_EACH_FAMILY)
 def test_backbones_in_half_precision(backbone):
-    options = {} if backbone == "resnet18" else {"drop_path": 0.0}
-    if backbone == "swin_tiny":
-        options["depths"] = (1, 2, 1, 1)
-    check_close(lambda: network("fcn", lambda: build_backbone(backbone, **options)), "fcn", "O2", 0.85)
+    check_close(lambda: network("fcn", lambda: small_backbone(backbone, **no_drop_path(backbone))), "fcn", "O2", 0.85)
 
 
 def test_half_precision_in_graph_mode():

@@ -16,6 +16,7 @@ from src.weights.release import head_options, split
 from src.weights.rules import find_origin
 from src.weights.tables.ecenet import RELEASE
 from tests.commands import run_inside
+from tests.models.small import SMALL_DECODER
 from tests.weights.networks import random_tensors
 from tests.weights.torch_writer import windows, write_zip
 
@@ -138,7 +139,7 @@ def test_part_of_a_head(tmp_path, monkeypatch, capsys):
 
 def test_decoder_weights_hold_the_state_and_nothing_else(tmp_path):
     """CPT's memory comes along; a part that the decoder has not is refused."""
-    options = {"channels": 8, "heads": 2, "output_level": 2}
+    options = {**SMALL_DECODER["cpt"], "output_level": 2}
     trained = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
     trained.blocks[0].prototypes.memory.updates.set_data(Tensor(np.arange(5, dtype=np.int32)))
     values = {f"decoder.{p.name}": p.asnumpy() for p in trained.get_parameters()}
@@ -163,4 +164,4 @@ def test_head_of_another_source(tmp_path, monkeypatch, capsys):
 def test_decoder_weights_of_another_size(tmp_path):
     write_checkpoint(tmp_path / "a.ckpt", {"decoder.classifier.weight": np.zeros((3, 4, 1, 1), np.float32)}, {})
     with pytest.raises(UserError, match=r"a\.ckpt: does not fit model\.decoder"):
-        load_decoder_weights(build_decoder("fpn", (8, 12, 16, 20), 5, channels=8), tmp_path / "a.ckpt")
+        load_decoder_weights(build_decoder("fpn", (8, 12, 16, 20), 5, **SMALL_DECODER["fpn"]), tmp_path / "a.ckpt")

@@ -84,9 +84,7 @@ class InvertedResidual(nn.Cell):
 class EfficientNetLite(nn.Cell):
     """Four feature maps of an image, finest first.
 
-    Args:
-        name: "efficientnet_lite0".
-        drop_path: rate at which residual branches are left out in training, in the last block.
+    The options are explained in ``src.schema.backbones.EfficientNetLiteConfig``.
 
     Attributes:
         out_channels: channels of the four maps.
@@ -96,7 +94,7 @@ class EfficientNetLite(nn.Cell):
 
     any_shape = True
 
-    def __init__(self, name="efficientnet_lite0", drop_path=0.0):
+    def __init__(self, *, drop_path):
         super().__init__()
         self.conv_stem = _conv(3, 32, 3, 2)
         self.bn1 = _norm(32)

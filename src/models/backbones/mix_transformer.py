@@ -135,11 +135,11 @@ class Block(nn.Cell):
 class MixTransformer(nn.Cell):
     """Four feature maps of an image, finest first, each layer-normed over its channels.
 
-    The image size is fixed when the graph is compiled; another size compiles anew.
+    The image size is fixed when the graph is compiled; another size compiles anew. The options
+    are explained in ``src.schema.backbones.MixTransformerConfig``.
 
     Args:
         name: a key of ``ARCHITECTURES``.
-        drop_path: rate at which residual branches are left out in training, in the last block.
         depths: blocks per stage instead of the architecture's, for tests.
 
     Attributes:
@@ -150,7 +150,7 @@ class MixTransformer(nn.Cell):
 
     any_shape = False
 
-    def __init__(self, name, drop_path=0.1, depths=None):
+    def __init__(self, name, *, drop_path, depths=None):
         super().__init__()
         channels, default_depths = ARCHITECTURES[name]
         depths = depths or default_depths

@@ -72,14 +72,10 @@ ARCHITECTURES = {
 class ResNet(nn.Cell):
     """Four feature maps of an image, finest first.
 
+    The options are explained in ``src.schema.backbones.ResNetConfig``.
+
     Args:
         name: a key of ``ARCHITECTURES``.
-        output_stride: stride of the deepest map, 8, 16 or 32.
-        deep_stem: three 3x3 convolutions instead of one 7x7.
-        norm_eval: batch norms use their running statistics in training too and leave them as they are; their
-            gamma and beta are still trained.
-        frozen_stages: -1 none, 0 the stem, 1..4 the stem and so many stages: their parameters are not trained
-            and their batch norms behave as with ``norm_eval``.
 
     Attributes:
         out_channels: channels of the four maps.
@@ -89,12 +85,8 @@ class ResNet(nn.Cell):
 
     any_shape = True
 
-    def __init__(self, name, output_stride=32, deep_stem=False, norm_eval=False, frozen_stages=-1):
+    def __init__(self, name, *, output_stride, deep_stem, norm_eval, frozen_stages):
         super().__init__()
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride}")
-        if frozen_stages not in range(-1, 5):
-            raise ValueError(f"frozen_stages must be -1, 0, 1, 2, 3 or 4, got {frozen_stages}")
         block, depths = ARCHITECTURES[name]
         if deep_stem:
             self.conv1 = nn.SequentialCell(ConvNormReLU(3, 32, 3, 2), ConvNormReLU(32, 32, 3), conv(32, 64, 3))

@@ -174,13 +174,11 @@ class Stage(nn.Cell):
 class SwinTransformer(nn.Cell):
     """Four feature maps of an image, finest first, each layer-normed over its channels.
 
-    The image size is fixed when the graph is compiled; another size compiles anew.
+    The image size is fixed when the graph is compiled; another size compiles anew. The options
+    are explained in ``src.schema.backbones.SwinConfig``, what happens at borders at the head of this file.
 
     Args:
         name: a key of ``ARCHITECTURES``.
-        window: tokens a side of a window, 7 or 12 in the published weights.
-        drop_path: rate at which residual branches are left out in training, in the last block.
-        pad_before_shift, shift_single_window: what happens at borders, see the head of this file.
         depths: blocks per stage instead of the architecture's, for tests.
 
     Attributes:
@@ -191,7 +189,7 @@ class SwinTransformer(nn.Cell):
 
     any_shape = False
 
-    def __init__(self, name, window=7, drop_path=0.2, pad_before_shift=True, shift_single_window=False, depths=None):
+    def __init__(self, name, *, window, drop_path, pad_before_shift, shift_single_window, depths=None):
         super().__init__()
         channels, default_depths, heads = ARCHITECTURES[name]
         depths = depths or default_depths

@@ -14,25 +14,31 @@ from collections.abc import Sequence
 
 from mindspore import nn
 
-from src.errors import UserError, did_you_mean
+from src.errors import UserError
 from src.models.decoders.cpt import CPT
 from src.models.decoders.csnet import CSNet
 from src.models.decoders.ecenet import ECENet
 from src.models.decoders.fcn import FCN
 from src.models.decoders.fpn import FPN
+from src.schema.options import complete
 
 DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 
 
 def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:
-    """Build the decoder ``name`` for maps of ``in_channels``; ``options`` are its own (see its class).
+    """Build the decoder ``name``.
+
+    Args:
+        in_channels: channels of the four maps, finest first.
+        num_classes: K, at least 2.
+        options: those of the decoder's section in ``src.schema.decoders``, which has the defaults.
 
     Raises:
-        UserError: there is no such decoder, or its options are impossible; the message names the option.
+        UserError: there is no such decoder, or it cannot be built; the message names the option.
     """
-    if name not in DECODERS:
-        raise UserError(f"unknown decoder '{name}'{did_you_mean(name, DECODERS)} Valid: {', '.join(DECODERS)}")
-    try:
-        return DECODERS[name](in_channels, num_classes, **options)
-    except ValueError as error:
-        raise UserError(f"decoder {name}: {error}") from None
+    options = complete("decoder", name, options)
+    if len(in_channels) != 4:
+        raise UserError(f"decoder {name}: in_channels: found {len(in_channels)} levels, expected 4")
+    if num_classes < 2:
+        raise UserError(f"decoder {name}: num_classes: found {num_classes}, expected at least 2 to tell apart")
+    return DECODERS[name](in_channels, num_classes, **options)

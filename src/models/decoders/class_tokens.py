@@ -7,16 +7,26 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.errors import UserError
 from src.models.layers.backend import is_static
 from src.models.layers.dense import Dense
 from src.models.layers.norm import LayerNorm
 
 POOLS = (1, 2, 3, 6)  # sides of the fixed grids; the last grid depends on the number of classes
+LARGEST_GRID = 64  # side; the grid of 171 classes has 13
 
 
 def grid_side(num_classes, token_ratio):
-    """Side of the finest grid: ⌊√K ρ⌋, made odd by adding 1."""
+    """Side of the finest grid: ⌊√K ρ⌋, made odd by adding 1.
+
+    Raises UserError where that leaves no grid, or one so fine that its layer would be huge.
+    """
     side = math.floor(math.sqrt(num_classes) * token_ratio)
+    if not 1 <= side <= LARGEST_GRID:
+        raise UserError(
+            f"decoder ecenet: token_ratio: {token_ratio} with {num_classes} classes gives a grid of {side} a side, "
+            f"expected 1 to {LARGEST_GRID}"
+        )
     return side + 1 - side % 2
 
 

@@ -23,11 +23,6 @@ from src.models.layers.dropout import ChannelDropout
 from src.models.layers.norm import ChannelLayerNorm
 from src.models.layers.resize import resize_bilinear
 
-SOURCES = ("prototypes", "pixels")
-ASSIGNMENTS = ("hard", "soft", "teacher")
-FUSIONS = ("concat", "last")
-GELUS = ("exact", "tanh")
-MEMORY = {"momentum": 0.99}
 EXCLUDED = -1e4  # logit of a class that nothing may attend to; within the range of fp16
 
 
@@ -102,22 +97,11 @@ class CPTBlock(nn.Cell):
 class CPT(nn.Cell):
     """Pyramid whose levels are filled from the next coarser one by CPT blocks, from stride 32 down.
 
+    The options are explained in ``src.schema.decoders.CPTConfig``; 3 - ``output_level`` blocks run.
+
     Args:
         in_channels: channels of the four maps, finest first.
-        num_classes: K, at least 2.
-        channels: width D of the pyramid.
-        heads: of the attention; must divide ``channels``.
-        mlp_ratio: width inside the convolutional MLP of a block, in ``channels``.
-        source: what a query attends to, ``prototypes`` or ``pixels``.
-        assignment: which pixels make a prototype, ``hard``, ``soft`` or ``teacher``; see `Assignment`.
-        memory: {"momentum": share of the memory that stays at an update, in [0, 1)}: prototypes of the training set
-            stand in for, and mix with, those of the image; or None for no memory.
-        min_mass: pixels above which a class counts as present; matters to ``soft`` only.
-        output_level: level of the logits, 0 (stride 4) to 3 (stride 32), where the pyramid ends; 3 - output_level
-            blocks run.
-        fusion: ``concat`` resizes all levels to the finest and merges them, ``last`` takes the finest alone.
-        dropout: rate of the channel dropout before the classifier.
-        gelu: ``exact`` or ``tanh``, the approximation.
+        num_classes: K.
 
     Attributes:
         blocks: in the order in which they run: at level 2, 1, 0.
@@ -131,26 +115,20 @@ class CPT(nn.Cell):
         self,
         in_channels,
         num_classes,
-        channels=256,
-        heads=4,
-        mlp_ratio=4,
-        source="prototypes",
-        assignment="hard",
-        memory=MEMORY,
-        min_mass=1e-3,
-        output_level=0,
-        fusion="concat",
-        dropout=0.1,
-        gelu="exact",
+        *,
+        channels,
+        heads,
+        mlp_ratio,
+        gelu,
+        dropout,
+        source,
+        assignment,
+        memory,
+        min_mass,
+        output_level,
+        fusion,
     ):
         super().__init__()
-        _check(
-            {
-                "num_classes": num_classes, "channels": channels, "heads": heads, "mlp_ratio": mlp_ratio,
-                "source": source, "assignment": assignment, "memory": memory, "min_mass": min_mass,
-                "output_level": output_level, "fusion": fusion, "gelu": gelu,
-            }
-        )  # fmt: skip
         self.output_level = output_level
         self.num_classes = num_classes
         self.needs_label = assignment == "teacher" and source == "prototypes" and output_level < 3
@@ -240,28 +218,3 @@ class CPT(nn.Cell):
         seen = [int((block.prototypes.memory.updates.asnumpy() > 0).sum()) for block in self.blocks]
         counts = ", ".join(f"{count} at level {2 - i}" for i, count in enumerate(seen))
         return f"prototype memory, of {self.num_classes} classes seen so far: {counts}"
-
-
-def _check(options):
-    """Refuse what cannot work, by name."""
-    for name, valid in (
-        ("source", SOURCES), ("assignment", ASSIGNMENTS), ("fusion", FUSIONS), ("gelu", GELUS),
-        ("output_level", (0, 1, 2, 3)),
-    ):  # fmt: skip
-        if options[name] not in valid:
-            _refuse(name, options[name], f"one of {', '.join(map(str, valid))}")
-    if options["num_classes"] < 2:
-        _refuse("num_classes", options["num_classes"], "at least 2, to attend to one rather than another")
-    if options["heads"] < 1 or options["channels"] % options["heads"]:
-        _refuse("heads", options["heads"], f"a divisor of channels, {options['channels']}")
-    if options["mlp_ratio"] < 1:
-        _refuse("mlp_ratio", options["mlp_ratio"], "at least 1")
-    momentum = (options["memory"] or MEMORY)["momentum"]
-    if not 0 <= momentum < 1:
-        _refuse("memory.momentum", momentum, "at least 0 and below 1")
-    if not 0 < options["min_mass"] < 1:
-        _refuse("min_mass", options["min_mass"], "above 0 and below 1 (one pixel)")
-
-
-def _refuse(name, found, expected):
-    raise ValueError(f"{name}: found {found!r}, expected {expected}")

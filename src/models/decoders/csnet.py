@@ -65,19 +65,17 @@ class AdaptiveAggregation(nn.Cell):
 class CSNet(nn.Cell):
     """C-S Net's decoder on the deepest map, and in training an auxiliary FCN head on the map before it.
 
+    The options are explained in ``src.schema.decoders.CSNetConfig``.
+
     Args:
         in_channels: channels of the four maps, finest first.
         num_classes: channels of the logits.
-        channels: width of the original and of the fused features.
-        cs_channels: width of the C-S features.
-        auxiliary_channels: width of the auxiliary head.
-        dropout: rate of the channel dropout before both classifiers.
     """
 
     OUTPUTS = ("logits", "auxiliary", "consistent", "features")
     EXPLAINS = ("consistent",)
 
-    def __init__(self, in_channels, num_classes, channels=512, cs_channels=256, auxiliary_channels=256, dropout=0.1):
+    def __init__(self, in_channels, num_classes, *, channels, cs_channels, auxiliary_channels, dropout):
         super().__init__()
         self.reduction = ConvNormReLU(in_channels[3], channels, 3)
         self.consistent = ConsistentSeparable(channels, cs_channels)

@@ -18,6 +18,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, Normal
 
+from src.errors import UserError
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.layers.activation import softmax
 from src.models.layers.blocks import ConvMLP, ConvNormReLU
@@ -30,18 +31,21 @@ from src.models.layers.resize import resize_bilinear
 from src.models.layers.rows import mean_of_rows, scale_rows
 from src.models.layers.spatial_softmax import SpatialSoftmaxMax
 
-LARGEST_GRID = 64  # side; the grid of 171 classes has 13
-
 
 class FeatureReconstruction(nn.Cell):
     """Intrinsic and diverse branch of one stage.
 
     Args:
-        channels: C, even; each branch has C / 2.
+        channels: C, even and at least 4; each branch has C / 2. Raises UserError for others.
     """
 
     def __init__(self, channels):
         super().__init__()
+        if channels % 2 or channels < 4:
+            raise UserError(
+                f"decoder ecenet: feature_reconstruction: found a map of {channels} channels, expected an even number "
+                "of at least 4; choose another backbone, or feature_reconstruction: false"
+            )
         half = channels // 2
         self.intrinsic = conv(channels, half, 1)
         self.intrinsic_norm = norm(half)
@@ -158,21 +162,14 @@ class GhostUpsample(nn.Cell):
 class ECENet(nn.Cell):
     """ECENet decoder.
 
+    The options are explained in ``src.schema.decoders.ECENetConfig``.
+
     Args:
-        in_channels: channels of the four maps, finest first; even where features are reconstructed.
-        num_classes: K, at least 2.
-        channels: D, width of the decoder.
-        heads: of the attention, divides D.
-        mlp_ratio: width of the MLPs relative to D.
-        token_ratio: of the finest pooling grid, ⌊√K ratio⌋ a side, made odd.
-        invert_attention: attend with negative affinities, as the release does.
-        gelu: ``exact`` or ``tanh``.
-        ghost_upscale: learned upsampling of the coarse levels; else bilinear.
-        feature_reconstruction: reconstruct the backbone's features; else take them as they are, without diversity.
-        dropout: rate of the channel dropout before the classifier.
+        in_channels: channels of the four maps, finest first.
+        num_classes: K.
 
     Raises:
-        ValueError: an impossible option; the message names it.
+        UserError: ``token_ratio`` or ``feature_reconstruction`` do not fit the classes or the maps.
     """
 
     OUTPUTS = ("logits", "masks", "diversity", "diverse_channels", "features")
@@ -182,18 +179,18 @@ class ECENet(nn.Cell):
         self,
         in_channels,
         num_classes,
-        channels=256,
-        heads=4,
-        mlp_ratio=4,
-        token_ratio=1.0,
-        invert_attention=True,
-        gelu="exact",
-        ghost_upscale=True,
-        feature_reconstruction=True,
-        dropout=0.1,
+        *,
+        channels,
+        heads,
+        mlp_ratio,
+        gelu,
+        dropout,
+        token_ratio,
+        invert_attention,
+        ghost_upscale,
+        feature_reconstruction,
     ):
         super().__init__()
-        self.check(in_channels, num_classes, channels, heads, mlp_ratio, token_ratio, gelu, feature_reconstruction)
         self.num_classes = num_classes
         self.ghost_upscale, self.feature_reconstruction = ghost_upscale, feature_reconstruction
         if feature_reconstruction:
@@ -219,28 +216,6 @@ class ECENet(nn.Cell):
         self.diagonal = ops.eye(num_classes, num_classes)
         self.diversity = SpatialSoftmaxMax()
         self.diverse_channels = Tensor([width // 2 for width in in_channels], ms.float32)
-
-    @staticmethod
-    def check(in_channels, num_classes, channels, heads, mlp_ratio, token_ratio, gelu, feature_reconstruction):
-        """Refuse what cannot be built."""
-        if len(in_channels) != 4:
-            raise ValueError(f"in_channels: ECENet takes four levels, found {len(in_channels)}")
-        if num_classes < 2:
-            raise ValueError(f"num_classes: ECENet needs at least 2, found {num_classes}")
-        if heads < 1 or channels % heads:
-            raise ValueError(f"channels: {channels} is not a multiple of heads {heads}")
-        if mlp_ratio < 1:
-            raise ValueError(f"mlp_ratio: expected at least 1, found {mlp_ratio}")
-        side = math.floor(math.sqrt(num_classes) * token_ratio)
-        if not 1 <= side <= LARGEST_GRID:
-            raise ValueError(
-                f"token_ratio: {token_ratio} with {num_classes} classes gives a grid of {side} a side, expected 1 to "
-                f"{LARGEST_GRID}"
-            )
-        if gelu not in ("exact", "tanh"):
-            raise ValueError(f"gelu: expected exact or tanh, found {gelu}")
-        if feature_reconstruction and any(width % 2 or width < 4 for width in in_channels):
-            raise ValueError(f"feature_reconstruction: needs even channels of at least 4, found {tuple(in_channels)}")
 
     def reconstruct(self, features):
         """Four maps -> laterals [B, D, H_i, W_i] and diverse branches [B, C_i / 2, H_i * W_i] (or none)."""

@@ -24,7 +24,7 @@ class FCNHead(nn.Cell):
         dropout: rate of the channel dropout.
     """
 
-    def __init__(self, in_channels, num_classes, channels, dropout=0.1):
+    def __init__(self, in_channels, num_classes, channels, dropout):
         super().__init__()
         self.conv = ConvNormReLU(in_channels, channels, 3)
         self.dropout = ChannelDropout(dropout)
@@ -42,17 +42,16 @@ class FCNHead(nn.Cell):
 class FCN(nn.Cell):
     """FCN head on the deepest feature, and in training an auxiliary one on the feature before it.
 
+    The options are explained in ``src.schema.decoders.FCNConfig``.
+
     Args:
         in_channels: channels of the four maps, finest first.
         num_classes: channels of the logits.
-        channels: width of the head.
-        auxiliary_channels: width of the auxiliary head.
-        dropout: rate of the channel dropout in both heads.
     """
 
     OUTPUTS = ("logits", "auxiliary", "features")
 
-    def __init__(self, in_channels, num_classes, channels=512, auxiliary_channels=256, dropout=0.1):
+    def __init__(self, in_channels, num_classes, *, channels, auxiliary_channels, dropout):
         super().__init__()
         self.head = FCNHead(in_channels[3], num_classes, channels, dropout)
         self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)

@@ -19,16 +19,16 @@ from src.models.layers.resize import resize_bilinear
 class FPN(nn.Cell):
     """Pyramid of ``channels`` wide levels, summed at the finest.
 
+    The options are explained in ``src.schema.decoders.FPNConfig``.
+
     Args:
         in_channels: channels of the four maps, finest first.
         num_classes: channels of the logits.
-        channels: width of the pyramid.
-        dropout: rate of the channel dropout before the classifier.
     """
 
     OUTPUTS = ("logits", "features")
 
-    def __init__(self, in_channels, num_classes, channels=128, dropout=0.1):
+    def __init__(self, in_channels, num_classes, *, channels, dropout):
         super().__init__()
         self.laterals = nn.CellList([conv(width, channels, 1) for width in in_channels])
         self.outputs = nn.CellList([ConvNormReLU(channels, channels, 3) for _ in in_channels])

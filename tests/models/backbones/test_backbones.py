@@ -9,9 +9,9 @@ import pytest
 from mindspore import ParameterTuple, Tensor, nn
 from mindspore.nn.utils import no_init_parameters
 
-from src.errors import UserError
 from src.models.backbones import BACKBONES, build_backbone
 from src.models.layers.drop_path import DropPaths, linear_rates
+from tests.models.small import BACKBONE_OF_EACH_FAMILY, no_drop_path, small_backbone
 
 PARAMETERS = {  # of timm's, transformers' and torchvision's classes without heads; Swin with norm0 to norm3
     "resnet18": 11_176_512,
@@ -30,12 +30,6 @@ PARAMETERS = {  # of timm's, transformers' and torchvision's classes without hea
     "mit_b4": 60_842_688,
     "mit_b5": 81_443_008,
     "efficientnet_lite0": 2_958_848,
-}
-SHALLOW = {  # one network of each family, short where that saves compilation
-    "resnet18": {},
-    "swin_tiny": {"depths": (1, 2, 1, 1)},
-    "mit_b0": {"depths": (1, 1, 1, 1)},
-    "efficientnet_lite0": {"drop_path": 0.2},
 }
 
 
@@ -65,11 +59,6 @@ def random_image(*shape):
     return Tensor(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
 
 
-def no_drop_path(name):
-    """Options without drop path: a branch that is dropped for all samples has no gradient."""
-    return {} if name.startswith("resnet") else {"drop_path": 0.0}
-
-
 def check_every(gradients):
     """No parameter is without a gradient."""
     for name, values in gradients.items():
@@ -84,27 +73,27 @@ def test_parameter_counts_equal_the_originals(name):
     assert sum(p.size for p in network.trainable_params()) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", BACKBONE_OF_EACH_FAMILY)
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (65, 96)], ids=str)
 def test_any_size_from_32(name, size):
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    network = build_backbone(name, **SHALLOW[name]).set_train(False)
+    network = small_backbone(name).set_train(False)
     features = network(random_image(2, 3, *size))
     for feature, channels, stride in zip(features, network.out_channels, network.strides, strict=True):
         assert feature.shape == (2, channels, *(math.ceil(side / stride) for side in size))
         assert np.isfinite(feature.asnumpy()).all()
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", BACKBONE_OF_EACH_FAMILY)
 def test_smaller_images_are_refused(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     with pytest.raises(ValueError, match="at least 32"):
         build_backbone(name)(random_image(1, 3, 31, 64))
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", BACKBONE_OF_EACH_FAMILY)
 def test_one_graph_for_any_size_or_a_clear_error(name):
-    network = build_backbone(name, **SHALLOW[name]).set_train(False)
+    network = small_backbone(name).set_train(False)
     network.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
     image = random_image(1, 3, 40, 72)
     if not network.any_shape:
@@ -126,11 +115,10 @@ def test_every_parameter_of_every_backbone_gets_a_gradient(name):
     check_every(gradients)
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", BACKBONE_OF_EACH_FAMILY)
 def test_gradients_equal_the_originals(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)  # the slow test above compiles
-    options = {**SHALLOW[name], **no_drop_path(name)}
-    network = build_backbone(name, **options)
+    network = small_backbone(name, **no_drop_path(name))
     parity.set_weights(name, network)
     _, gradients = gradient(
         network, Tensor(parity.formula.image(72, 104, batch=2)), train=name in ("swin_tiny", "mit_b0")
@@ -141,7 +129,7 @@ def test_gradients_equal_the_originals(name):
 
 def test_both_modes_have_the_same_gradients():
     """Of Swin, which has nearly all cells with hand-written gradients."""
-    network = build_backbone("swin_tiny", depths=(1, 2, 1, 1), drop_path=0.0)
+    network = small_backbone("swin_tiny", drop_path=0.0)
     image = random_image(1, 3, 64, 80)
     value, gradients = gradient(network, image)
     ms.set_context(mode=ms.PYNATIVE_MODE)
@@ -187,13 +175,6 @@ def test_norm_eval_normalizes_as_in_evaluation():
         np.testing.assert_allclose(feature.asnumpy(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_unknown_names_and_options_are_user_errors():
-    with pytest.raises(UserError, match="did you mean 'swin_tiny'.*mit_b0"):
-        build_backbone("swin_tinny")
-    with pytest.raises(UserError, match="no option 'windows'; did you mean 'window'"):
-        build_backbone("swin_tiny", windows=7)
-
-
 # ----------------------------------------------------------------------------------------------- drop path
 def test_drop_path_rates_rise_over_the_blocks():
     assert linear_rates(0.3, (2, 2), branches=2) == pytest.approx([0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3])
@@ -220,7 +201,7 @@ def test_drop_path_continues_from_its_state():
 
 
 def test_drop_path_changes_training_only():
-    network = build_backbone("mit_b0", drop_path=0.9, depths=(1, 1, 1, 1))
+    network = small_backbone("mit_b0", drop_path=0.9)
     image = random_image(2, 3, 32, 32)
     ms.set_context(mode=ms.PYNATIVE_MODE)
     first, second = ([f.asnumpy() for f in network.set_train(False)(image)] for _ in range(2))

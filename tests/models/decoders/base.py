@@ -1,18 +1,23 @@
-"""What every decoder must fulfil; a decoder's own test is a subclass that names it."""
+"""What every decoder must fulfil, in parts; a decoder's own test is a subclass that names it and its parts."""
 
 import re
 
 import mindspore as ms
 import numpy as np
+import pytest
 from mindspore import Tensor, nn, ops
 
 from src.models.decoders import build_decoder
 from src.models.layers.convolution import Conv2d
 from src.models.segmentor import Segmentor
+from tests.models.small import SMALL_DECODER
 
 CHANNELS = (8, 12, 16, 20)
 STRIDES = (4, 8, 16, 32)
 CLASSES = 5
+# A class whose tests all take ``mode`` runs in one of them only.
+in_graph = pytest.mark.parametrize("mode", [ms.GRAPH_MODE], indirect=True, ids=["graph"])
+in_pynative = pytest.mark.parametrize("mode", [ms.PYNATIVE_MODE], indirect=True, ids=["pynative"])
 
 
 class TinyBackbone(nn.Cell):
@@ -91,15 +96,18 @@ def randomize(decoder):
 
 
 class DecoderTester:
-    """Subclasses set the attributes and override ``expected_logits``; ``expected_extras`` if there are any."""
+    """What the parts need to know of a decoder.
+
+    Subclasses set the attributes and override ``expected_logits``; ``expected_extras`` if there are any.
+    """
 
     name: str
-    options: dict = {}
+    options: dict = {}  # over the small ones
     level = 0  # feature whose size the logits have
     cancelled = "none"  # parameters whose gradient is zero because a batch norm follows: a regular expression
 
     def build(self):
-        return build_decoder(self.name, CHANNELS, CLASSES, **self.options)
+        return build_decoder(self.name, CHANNELS, CLASSES, **{**SMALL_DECODER[self.name], **self.options})
 
     def prepare(self, decoder):
         """Make every parameter matter."""
@@ -117,6 +125,10 @@ class DecoderTester:
         """Shapes of the training outputs between the logits and the features, tuples among them unpacked."""
         return []
 
+
+class Shapes(DecoderTester):
+    """Of what it returns in training and in evaluation."""
+
     def test_shapes(self, mode):
         decoder, maps = self.build(), features((33, 47))
         decoder.set_train(True)
@@ -127,6 +139,10 @@ class DecoderTester:
         assert [output.shape for output in flat(outputs)] == [logits, *self.expected_extras(maps)]
         decoder.set_train(False)
         assert decoder(maps).shape == logits
+
+
+class Features(DecoderTester):
+    """The last training output, `embed`, and the logits go together."""
 
     def test_features_are_what_the_classifier_sees(self, mode):
         decoder, maps = self.build(), features((64, 96))
@@ -139,6 +155,10 @@ class DecoderTester:
         embedded = Embedding(decoder)(maps)
         assert embedded.shape == in_training.shape
         np.testing.assert_allclose(self.classify(decoder, embedded), decoder(maps).asnumpy(), atol=1e-4)
+
+
+class Gradients(DecoderTester):
+    """Every parameter has a finite one that is not zero."""
 
     def test_every_parameter_has_a_gradient(self, mode):
         decoder, maps = self.build(), features((64, 96))
@@ -154,6 +174,10 @@ class DecoderTester:
             if not re.fullmatch(self.cancelled, parameter.name.removeprefix("decoder.")):
                 assert np.abs(gradient.asnumpy()).max() > 1e-6, parameter.name
 
+
+class Numbers(DecoderTester):
+    """Logits as the paper's formula gives them."""
+
     def test_numbers(self, mode):
         decoder, maps = self.build(), features((33, 47))
         self.prepare(decoder)
@@ -161,6 +185,10 @@ class DecoderTester:
         named = {name: value.asnumpy().astype(np.float64) for name, value in decoder.parameters_dict().items()}
         expected = self.expected_logits(named, [one.asnumpy().astype(np.float64) for one in maps])
         np.testing.assert_allclose(decoder(maps).asnumpy(), expected, atol=2e-5 * np.abs(expected).max())
+
+
+class InSegmentor(DecoderTester):
+    """Behind a backbone, at any size."""
 
     def test_dynamic_shape_equals_static(self):
         network = Segmentor(TinyBackbone(), self.build())
@@ -182,3 +210,7 @@ class DecoderTester:
         stride = STRIDES[self.level]
         assert outputs[0].shape == (1, CLASSES, 64 // stride, 64 // stride)
         assert len(outputs) == len(network.decoder.OUTPUTS)
+
+
+class AllParts(Shapes, Features, Gradients, Numbers, InSegmentor):
+    """All parts."""

@@ -1,17 +1,28 @@
-"""CPT as a decoder: every variant against NumPy, and what it refuses."""
+"""CPT as a decoder: every variant against NumPy."""
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from src.errors import UserError
 from src.models.decoders import build_decoder
 from tests.models.decoders import cpt_reference
-from tests.models.decoders.base import CHANNELS, CLASSES, DecoderTester, features, flat, randomize
+from tests.models.decoders.base import (
+    CHANNELS,
+    CLASSES,
+    AllParts,
+    DecoderTester,
+    Gradients,
+    InSegmentor,
+    Numbers,
+    Shapes,
+    features,
+    in_graph,
+    in_pynative,
+    randomize,
+)
 from tests.models.reference import conv_norm_relu
-
-SMALL = {"channels": 8, "heads": 2, "mlp_ratio": 2}
+from tests.models.small import SMALL_DECODER
 
 
 class CPTTester(DecoderTester):
@@ -25,81 +36,74 @@ class CPTTester(DecoderTester):
         return cpt_reference.decoder(maps, parameters, heads=2, output_level=self.level, **self.reference)
 
 
-class TestNoBlock(CPTTester):
-    options = {**SMALL, "output_level": 3}
+class TestNoBlock(CPTTester, AllParts):
+    options = {"output_level": 3}
     level = 3
 
 
-class Variant(CPTTester):
-    """Compiling blocks takes time, so variants leave out what they do not change, and gradients are in PyNative."""
-
-    test_shapes = test_features_are_what_the_classifier_sees = None
-    test_training_output_of_the_segmentor_is_the_decoders = None
-
-    def test_every_parameter_has_a_gradient(self):
-        ms.set_context(mode=ms.PYNATIVE_MODE)
-        super().test_every_parameter_has_a_gradient(ms.PYNATIVE_MODE)
-
-
-class TestOneBlock(Variant):
-    options = {**SMALL, "output_level": 2}
+# Compiling blocks takes time: the variants with blocks have all parts among the slow tests only.
+class TestOneBlock(CPTTester, Gradients, Numbers, InSegmentor):
+    options = {"output_level": 2}
     level = 2
-    test_every_parameter_has_a_gradient = DecoderTester.test_every_parameter_has_a_gradient
 
 
-class TestThreeBlocks(Variant):
-    options = SMALL
-    test_dynamic_shape_equals_static = test_every_parameter_has_a_gradient = None
-
-    def test_numbers(self):
-        super().test_numbers(ms.GRAPH_MODE)
-
-    def test_shapes(self):
-        ms.set_context(mode=ms.PYNATIVE_MODE)
-        decoder, maps = self.build(), features((33, 47))
-        decoder.set_train(True)
-        assert [output.shape for output in flat(decoder(maps))] == [(2, CLASSES, 9, 12), *self.expected_extras(maps)]
+@in_graph
+class TestNumbersOfThreeBlocks(CPTTester, Numbers):
+    pass
 
 
-class TestSoftWithoutMemory(Variant):
-    options = {**SMALL, "assignment": "soft", "memory": False, "fusion": "last", "output_level": 2}
+@in_pynative
+class TestShapesOfThreeBlocks(CPTTester, Shapes):
+    pass
+
+
+@pytest.mark.slow
+class TestThreeBlocks(CPTTester, AllParts):
+    pass
+
+
+class SoftWithoutMemory(CPTTester):
+    options = {"assignment": "soft", "memory": False, "fusion": "last", "output_level": 2}
     reference = {"assignment": "soft", "fusion": "last"}
     level = 2
-    test_dynamic_shape_equals_static = None
 
 
-class TestPixels(Variant):
-    options = {**SMALL, "source": "pixels", "output_level": 2}
+class TestNumbersOfSoftWithoutMemory(SoftWithoutMemory, Numbers):
+    pass
+
+
+@in_pynative
+class TestGradientsOfSoftWithoutMemory(SoftWithoutMemory, Gradients):
+    pass
+
+
+@pytest.mark.slow
+class TestSoftWithoutMemory(SoftWithoutMemory, AllParts):
+    pass
+
+
+class Pixels(CPTTester):
+    options = {"source": "pixels", "output_level": 2}
     reference = {"pixels": True}
     level = 2
 
 
+class TestNumbersOfPixels(Pixels, Numbers, InSegmentor):
+    pass
+
+
+@in_pynative
+class TestGradientsOfPixels(Pixels, Gradients):
+    pass
+
+
+@pytest.mark.slow
+class TestPixels(Pixels, AllParts):
+    pass
+
+
 def build(**options):
-    return build_decoder("cpt", CHANNELS, options.pop("num_classes", CLASSES), **{**SMALL, **options})
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"heads": 3}, "heads: found 3, expected a divisor of channels, 8"),
-        ({"heads": 0}, "heads: found 0, expected a divisor of channels, 8"),
-        ({"num_classes": 1}, "num_classes: found 1, expected at least 2"),
-        ({"mlp_ratio": 0}, "mlp_ratio: found 0, expected at least 1"),
-        ({"output_level": 4}, "output_level: found 4, expected one of 0, 1, 2, 3"),
-        ({"output_level": -1}, "output_level: found -1, expected one of 0, 1, 2, 3"),
-        ({"memory": {"momentum": 1.0}}, "memory.momentum: found 1.0, expected at least 0 and below 1"),
-        ({"memory": {"momentum": -0.1}}, "memory.momentum: found -0.1, expected at least 0 and below 1"),
-        ({"min_mass": 0.0}, "min_mass: found 0.0, expected above 0"),
-        ({"source": "pixel"}, "source: found 'pixel', expected one of prototypes, pixels"),
-        ({"assignment": "label"}, "assignment: found 'label', expected one of hard, soft, teacher"),
-        ({"gelu": "fast"}, "gelu: found 'fast', expected one of exact, tanh"),
-        ({"fusion": "sum"}, "fusion: found 'sum', expected one of concat, last"),
-    ],
-)
-def test_options_that_cannot_work_are_refused_by_name(options, message):
-    with pytest.raises(UserError) as caught:
-        build(**options)
-    assert message in str(caught.value)
+    return build_decoder("cpt", CHANNELS, CLASSES, **{**SMALL_DECODER["cpt"], **options})
 
 
 def test_output_level_decides_which_parameters_exist():

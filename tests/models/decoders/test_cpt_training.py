@@ -19,14 +19,16 @@ from src.training.train_step import TrainStep
 from tests.commands import read_until, start
 from tests.losses.test_criterion import config
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
+from tests.models.small import SMALL_DECODER
 
 RATES = np.full(10, 1e-3)
 
 
 def network(**options):
     ms.set_seed(1)
-    small = {"channels": 8, "heads": 2, "mlp_ratio": 1, "output_level": 2}
-    return Segmentor(TinyBackbone(), build_decoder("cpt", CHANNELS, CLASSES, **{**small, **options}))
+    return Segmentor(
+        TinyBackbone(), build_decoder("cpt", CHANNELS, CLASSES, **SMALL_DECODER["cpt"], output_level=2, **options)
+    )
 
 
 def training(accumulate, **options):

@@ -1,12 +1,11 @@
 import numpy as np
 
-from tests.models.decoders.base import CLASSES, DecoderTester, features
+from tests.models.decoders.base import CLASSES, AllParts, features
 from tests.models.reference import conv, conv_norm_relu
 
 
-class TestCSNet(DecoderTester):
+class TestCSNet(AllParts):
     name = "csnet"
-    options = {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7}
     level = 3
 
     def expected_extras(self, maps):

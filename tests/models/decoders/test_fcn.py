@@ -1,10 +1,9 @@
-from tests.models.decoders.base import CLASSES, DecoderTester
+from tests.models.decoders.base import CLASSES, AllParts
 from tests.models.reference import conv, conv_norm_relu
 
 
-class TestFCN(DecoderTester):
+class TestFCN(AllParts):
     name = "fcn"
-    options = {"channels": 8, "auxiliary_channels": 6}
     level = 3
 
     def classify(self, decoder, embedded):

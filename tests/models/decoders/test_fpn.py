@@ -1,10 +1,9 @@
-from tests.models.decoders.base import DecoderTester
+from tests.models.decoders.base import AllParts
 from tests.models.reference import conv, conv_norm_relu, resize
 
 
-class TestFPN(DecoderTester):
+class TestFPN(AllParts):
     name = "fpn"
-    options = {"channels": 8}
 
     def expected_logits(self, parameters, maps):
         p, size = parameters, maps[0].shape[2:]

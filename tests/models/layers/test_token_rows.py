@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, ops
 
-from src.models.backbones import build_backbone
 from src.models.layers import token_rows
+from tests.models.small import small_backbone
 
 
 def by_concatenation(tokens, window, shift, pad_first):
@@ -82,7 +82,7 @@ def test_tables_are_made_once_per_size(mode):
     """Neither a second step at a size nor a second network makes one, in either mode."""
     makers = (token_rows.window_tables, token_rows.attention_mask, token_rows.relative_positions)
     image = Tensor(np.zeros((1, 3, 64, 64), np.float32))
-    network = build_backbone("swin_tiny", depths=(2, 1, 1, 1)).set_train()
+    network = small_backbone("swin_tiny").set_train()
     for maker in makers:
         maker.cache_clear()
     network(image)

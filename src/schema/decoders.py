@@ -1,0 +1,126 @@
+"""Keys of ``model.decoder``, one section per decoder; ``name`` chooses."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from src.schema.base import Count, Positive, Rate, Section
+
+
+class DecoderSection(Section):
+    """Keys that all decoders share."""
+
+    weights: str | None = None
+    """Checkpoint of this project to start from: a whole network's, or a decoder converted with `--arch head`."""
+
+
+class FPNConfig(DecoderSection):
+    """Semantic FPN baseline (Kirillov et al., CVPR 2019)."""
+
+    name: Literal["fpn"]
+    channels: Count = 128
+    """Width of the pyramid, in channels."""
+    dropout: Rate = 0.1
+    """Share of the channels that training drops before the classifier."""
+
+
+class FCNConfig(DecoderSection):
+    """FCN baseline (Long et al., CVPR 2015): a head on the deepest map, an auxiliary one on the map before it."""
+
+    name: Literal["fcn"]
+    channels: Count = 512
+    """Width of the head, in channels."""
+    auxiliary_channels: Count = 256
+    """Width of the auxiliary head, in channels."""
+    dropout: Rate = 0.1
+    """Share of the channels that training drops before both classifiers."""
+
+
+class AttentionSection(DecoderSection):
+    """Keys that all decoders with attention share."""
+
+    channels: Count = 256
+    """Width D of the decoder, in channels."""
+    heads: Count = 4
+    """Attention heads; must divide `channels`."""
+    mlp_ratio: Count = 4
+    """Width inside the MLPs, as a multiple of `channels`."""
+    gelu: Literal["exact", "tanh"] = "exact"
+    """Form of the GELU; `tanh` is the approximation, which is cheaper on a CPU."""
+    dropout: Rate = 0.1
+    """Share of the channels that training drops before the classifier."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "AttentionSection":
+        if self.channels % self.heads:
+            raise ValueError(f"channels {self.channels} is not a multiple of heads {self.heads}")
+        return self
+
+
+class ECENetConfig(AttentionSection):
+    """ECENet (ICCV 2023): class embeddings extracted from masks; see docs/ecenet.md."""
+
+    name: Literal["ecenet"]
+    token_ratio: Positive = 1.0
+    """ρ of the finest pooling grid, which has ⌊√K ρ⌋ cells a side for K classes, plus one if that is even; with the
+    number of classes it must give 1 to 64 cells a side."""
+    invert_attention: bool = True
+    """Attend with negative affinities, as the authors' release does."""
+    ghost_upscale: bool = True
+    """Upsample the coarse levels by learned ghost modules; false: bilinearly."""
+    feature_reconstruction: bool = True
+    """Reconstruct the backbone's maps, whose channels must be even then; false: take them as they are, and the
+    diversity loss is 0."""
+
+
+class MemoryConfig(Section):
+    """Prototypes of the whole training set; off: classes that are absent from an image are not attended to."""
+
+    momentum: Rate = 0.99
+    """Share of the memory that stays at an update."""
+
+
+def _on_or_off(value):
+    """YAML reads on and off as true and false, unless quoted."""
+    switches = {"on": {}, "off": None, True: {}, False: None}
+    return switches[value] if isinstance(value, (str, bool)) and value in switches else value
+
+
+class CPTConfig(AttentionSection):
+    """Category Prototype Transformer (TIP 2025), in our reading; see docs/cpt.md."""
+
+    name: Literal["cpt"]
+    source: Literal["prototypes", "pixels"] = "prototypes"
+    """What a query attends to: one prototype per category, or all pixels of the coarser map; with `pixels`,
+    `assignment`, `memory` and `min_mass` have no effect."""
+    assignment: Literal["hard", "soft", "teacher"] = "hard"
+    """Which pixels make a prototype: those with the highest logit of its class, all by their softmax, or in training
+    those that the label gives; `hard` and `teacher` send no gradient through the assignment."""
+    memory: Annotated[
+        MemoryConfig | None,
+        BeforeValidator(_on_or_off, json_schema_input_type=MemoryConfig | Literal["on", "off"] | bool | None),
+    ] = MemoryConfig()
+    min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    """Sum of a class's shares, in pixels, above which it counts as present; matters to `assignment: soft` only."""
+    output_level: Literal[0, 1, 2, 3] = 0
+    """Level of the logits, where the pyramid ends: 0 is stride 4 with three blocks, 1 and 2 have two and one, 3 is
+    stride 32 without any."""
+    fusion: Literal["concat", "last"] = "concat"
+    """Classify all levels, resized to the finest and merged, or the finest alone."""
+
+
+class CSNetConfig(DecoderSection):
+    """C-S Net (AAAI 2021), in our reading; on the two deepest maps, meant for a ResNet with `output_stride: 8`."""
+
+    name: Literal["csnet"]
+    channels: Count = 512
+    """Width of the original and of the fused features, in channels."""
+    cs_channels: Count = 256
+    """Width of the consistent-separable features and inner width of the gate, in channels."""
+    auxiliary_channels: Count = 256
+    """Width of the auxiliary head, in channels."""
+    dropout: Rate = 0.1
+    """Share of the channels that training drops before both classifiers."""
+
+
+DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CPTConfig | CSNetConfig, Field(discriminator="name")]
