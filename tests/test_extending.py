@@ -35,7 +35,8 @@ def apply(page, project):
         lines = text.splitlines(keepends=True)
         found = [index for index, line in enumerate(lines) if line.startswith(step["anchor"])]
         assert len(found) == 1, f"{path}: {step['anchor']}"
-        lines.insert(found[0] + (step["where"] == "after"), step["lines"])
+        after = step["where"] == "after"
+        lines.insert(found[0] + after, step["lines"] if after else step["lines"] + "\n\n")
         path.write_text("".join(lines))
 
 

@@ -1,6 +1,6 @@
 """Keys of ``model.decoder``, one section per decoder; ``name`` chooses."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -80,9 +80,9 @@ class MemoryConfig(Section):
     """Share of the memory that stays at an update."""
 
 
-def _on_or_off(value):
+def _on_or_off(value: Any) -> Any:
     """YAML reads on and off as true and false, unless quoted."""
-    switches = {"on": {}, "off": None, True: {}, False: None}
+    switches: dict[Any, dict | None] = {"on": {}, "off": None, True: {}, False: None}
     return switches[value] if isinstance(value, (str, bool)) and value in switches else value
 
 

@@ -30,9 +30,9 @@ def explain(error: ValidationError, root: Any, where: Callable[[list[str]], str]
             names = ", ".join(_names(sections))
             lines.append(f"{place}: key '{_dotted([*key, 'name'])}' is missing (valid: {names})")
         elif kind == "union_tag_invalid":
-            names, found = _names(sections), context["tag"]
-            hint = did_you_mean(found, names)
-            lines.append(f"{place}: {_dotted([*key, 'name'])}: unknown '{found}'{hint} (valid: {', '.join(names)})")
+            tags, found = _names(sections), context["tag"]
+            hint = did_you_mean(found, tags)
+            lines.append(f"{place}: {_dotted([*key, 'name'])}: unknown '{found}'{hint} (valid: {', '.join(tags)})")
         else:
             expected = item["msg"].removeprefix("Value error, ")
             found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"

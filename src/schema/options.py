@@ -10,8 +10,8 @@ from src.schema.backbones import BackboneConfig
 from src.schema.decoders import DecoderConfig
 from src.schema.messages import explain
 
-UNIONS = {"backbone": BackboneConfig, "decoder": DecoderConfig}
-_ADAPTERS = {part: TypeAdapter(union) for part, union in UNIONS.items()}
+UNIONS: dict[str, Any] = {"backbone": BackboneConfig, "decoder": DecoderConfig}
+_ADAPTERS: dict[str, TypeAdapter] = {part: TypeAdapter(union) for part, union in UNIONS.items()}
 
 
 def complete(part: Literal["backbone", "decoder"], name: str, options: Mapping[str, Any]) -> dict[str, Any]:
