@@ -30,8 +30,8 @@ def main() -> None:
     output = arguments.output or Path("runs") / Path(arguments.config).stem / "eval"
 
     from src import device
-    from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
+    from src.data.preparation import ensure_records
     from src.inference.evaluator import Pictures, evaluate
     from src.inference.runner import open_model
     from src.parallel import rank, world_size

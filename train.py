@@ -37,8 +37,8 @@ def main() -> None:
     import mindspore as ms
 
     from src import device
-    from src.data.catalog import IGNORE
-    from src.data.mindrecord import ensure_records
+    from src.data.info import IGNORE
+    from src.data.preparation import ensure_records
     from src.losses import build_criterion
     from src.models import build_model
     from src.training.run_folder import RunFolder

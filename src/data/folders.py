@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from src.data.catalog import DatasetInfo, Layout
+from src.data.info import DatasetInfo, Layout
 from src.errors import UserError, listing
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")

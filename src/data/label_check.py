@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from src.data.catalog import IGNORE, DatasetInfo
+from src.data.info import IGNORE, DatasetInfo
 from src.errors import UserError
 
 

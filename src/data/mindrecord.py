@@ -1,9 +1,4 @@
-"""MindRecord files of a data set, with metadata and a manifest; written whole or not at all.
-
-A folder of records holds ``{split}.mindrecord*`` for each split, ``metadata.json`` (`Metadata`) and
-``manifest.json`` (size and SHA-256 of every file). The columns are the image file's bytes, the label as PNG of
-train ids, the name, and the size.
-"""
+"""Writing the MindRecord files of a data set (see ``records``), whole or not at all."""
 
 import json
 import shutil
@@ -16,16 +11,15 @@ import numpy as np
 from mindspore.mindrecord import FileWriter
 from tqdm import tqdm
 
-from src.data.catalog import IGNORE, DatasetInfo, load_dataset_info
 from src.data.folders import Sample, list_samples, with_label_map
+from src.data.info import IGNORE, DatasetInfo
 from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
+from src.data.records import SCHEMA_VERSION, Metadata, Split
 from src.data.shapes import scene
 from src.errors import UserError, listing
 from src.files import sha256
-from src.parallel import rank, wait_for_all
-from src.schema.data import DataConfig, ShapesConfig
+from src.schema.data import ShapesConfig
 
-SCHEMA_VERSION = 1
 COLUMNS = {
     "image": {"type": "bytes"},
     "label": {"type": "bytes"},
@@ -34,40 +28,6 @@ COLUMNS = {
     "width": {"type": "int32"},
 }
 LARGEST_PAGE = 1 << 28
-
-
-@dataclass(frozen=True)
-class Split:
-    """Facts about one split."""
-
-    count: int
-    size: list[int] | None  # [H, W] if all images have one size
-    class_share: list[float]  # share of each class in the labeled pixels
-    ignored_share: float  # share of ignored pixels in all pixels
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a folder of records contains."""
-
-    schema_version: int
-    name: str
-    classes: list[str]
-    colors: list[list[int]]
-    label_map: dict[str, int]
-    ignore_index: int
-    source: dict
-    splits: dict[str, Split]
-
-    def split(self, name: str) -> Split:
-        """Return one split's facts.
-
-        Raises:
-            UserError: the records have no such split.
-        """
-        if name not in self.splits:
-            raise UserError(f"the records have no split '{name}' (there are {', '.join(self.splits)}); prepare it")
-        return self.splits[name]
 
 
 class _Row:
@@ -232,106 +192,3 @@ def _writer(path: Path, source: _Source) -> FileWriter:
 def _write_manifest(folder: Path) -> None:
     files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(folder.iterdir())}
     (folder / "manifest.json").write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
-
-
-def read_metadata(records: str | Path) -> Metadata:
-    """Read ``metadata.json``.
-
-    Raises:
-        UserError: there are no records, or they were written by another version.
-    """
-    path = Path(records) / "metadata.json"
-    if not path.is_file():
-        raise UserError(f"data.records: no records in {records} (metadata.json is missing)")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        splits = {name: Split(**split) for name, split in values.pop("splits").items()}
-        metadata = Metadata(**values, splits=splits)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is damaged{again(records)}") from None
-    if metadata.schema_version != SCHEMA_VERSION:
-        raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
-    return metadata
-
-
-def check_records(records: str | Path) -> None:
-    """Compare every file with the manifest: existence, size and SHA-256.
-
-    MindSpore's own errors on damaged records are obscure, and some damage only ends an epoch early.
-
-    Raises:
-        UserError: names the file that is missing, truncated or changed.
-    """
-    folder = Path(records)
-    try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder / 'manifest.json'} is missing or damaged{again(records)}") from None
-    for name, expected in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise UserError(f"{path} is missing{again(records)}")
-        if path.stat().st_size != expected["bytes"]:
-            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{again(records)}")
-        if sha256(path) != expected["sha256"]:
-            raise UserError(f"{path} does not match its checksum: it is damaged{again(records)}")
-
-
-def again(records: str | Path) -> str:
-    """How to repair damaged records, as the end of a message."""
-    return f"; remove the folder {records} and prepare the data again"
-
-
-def ensure_records(data: DataConfig) -> Metadata:
-    """Check the records of a configuration, or write them when they are missing, and say so.
-
-    Of several workers the first goes ahead while the others wait; they then find the records complete.
-
-    Raises:
-        UserError: damaged records, or records of another data set than the config describes.
-    """
-    if rank() > 0:
-        wait_for_all()
-    metadata = _ensure_records(data)
-    if rank() == 0:
-        wait_for_all()
-    return metadata
-
-
-def _ensure_records(data: DataConfig) -> Metadata:
-    records = Path(data.records)
-    info = None
-    if data.name != "folder" or data.root or data.classes:
-        info = load_dataset_info(data.name, data.root, data.classes)
-    if not records.exists() or (records.is_dir() and not any(records.iterdir())):
-        if info is None or (data.name != "shapes" and not data.root):
-            raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
-        splits = list(dict.fromkeys((data.train_split, data.val_split)))
-        source = "generated scenes" if data.name == "shapes" else data.root
-        print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
-        shapes = data.shapes if data.name == "shapes" else None
-        return write_records(info, data.root, records, splits, data.shards, shapes)
-    metadata = read_metadata(records)
-    check_records(records)
-    _check_same(metadata, info, data)
-    for split in (data.train_split, data.val_split):
-        metadata.split(split)
-    return metadata
-
-
-def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:
-    found: object = metadata.name
-    expected: object = data.name
-    if found == expected and info is not None:
-        found, expected = metadata.classes, list(info.classes)
-        label_maps = [info.label_map, *(layout.label_map for layout in info.layouts if layout.label_map)]
-        written = {int(raw): train_id for raw, train_id in metadata.label_map.items()}
-        if found == expected and written not in label_maps:
-            found, expected = "another label map", "that of its data set"
-    if found == expected and data.name == "shapes":
-        found, expected = metadata.source["shapes"], data.shapes.model_dump()
-    if found != expected:
-        raise UserError(
-            f"data.records: {data.records} holds {found}, the config describes {expected}; "
-            "name another folder, or remove that one to have it written again"
-        )

@@ -13,9 +13,10 @@ import mindspore.dataset as ds
 import numpy as np
 from mindspore import Tensor
 
-from src.data.mindrecord import again, read_metadata
+from src.data.decoding import decode_image, decode_label
+from src.data.records import again, read_metadata
 from src.data.share import check_share
-from src.data.transforms import build_transforms, decode_image, decode_label
+from src.data.transforms import build_transforms
 from src.errors import UserError
 from src.schema.data import DataConfig
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from src.data.catalog import IGNORE, SHAPES
+from src.data.catalog import SHAPES
+from src.data.info import IGNORE
 
 SCALE = 3  # scenes are drawn this much larger, then shrunk, for smooth contours
 MOST_OVERLAP = 0.1  # share of a shape that another may hide

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from src.data.catalog import IGNORE
+from src.data.info import IGNORE
 from src.errors import UserError
 from src.schema.data import DataConfig, TransformConfig
 
@@ -18,22 +18,6 @@ from src.schema.data import DataConfig, TransformConfig
 cv2.setNumThreads(0)
 
 Pair = tuple[np.ndarray, np.ndarray | None]
-
-
-def decode_image(data: np.ndarray) -> np.ndarray:
-    """Decode image bytes (uint8 [N]) to RGB uint8 [H, W, 3]; orientation tags are ignored, as labels have none."""
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise UserError("the image cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-
-
-def decode_label(data: np.ndarray) -> np.ndarray:
-    """Decode PNG bytes (uint8 [N]) to train ids, uint8 [H, W]."""
-    label = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if label is None:
-        raise UserError("the label cannot be decoded")
-    return label
 
 
 class RandomScale:

@@ -76,7 +76,7 @@ def train_step(config: Config) -> tuple[Callable[[], object], int]:
     """The whole compiled update (forward, loss, gradient, clip, optimizer) on random images of ``data.crop``."""
     from mindspore import Tensor
 
-    from src.data.catalog import IGNORE
+    from src.data.info import IGNORE
     from src.losses import build_criterion
     from src.models import build_model
     from src.training.step_builder import build_step
@@ -100,7 +100,7 @@ def loss_step(config: Config) -> tuple[Callable[[], object], int]:
     import mindspore as ms
     from mindspore import Tensor
 
-    from src.data.catalog import IGNORE
+    from src.data.info import IGNORE
     from src.losses import build_criterion
     from src.models import build_model
 
@@ -132,8 +132,8 @@ def eval_step(config: Config, size: list[int]) -> tuple[Callable[[], object], in
 
 def data_batch(config: Config) -> tuple[Callable[[], object], int]:
     """Ten training batches from the records: decode, augment, batch (single batches arrive in bursts)."""
-    from src.data.mindrecord import ensure_records
     from src.data.pipeline import TrainPipeline
+    from src.data.preparation import ensure_records
 
     ensure_records(config.data)
     data, train = config.data, config.train
@@ -174,7 +174,7 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
 
 def _num_classes(config: Config) -> int:
     from src.data.catalog import load_dataset_info
-    from src.data.mindrecord import read_metadata
+    from src.data.records import read_metadata
 
     data = config.data
     if Path(data.records).is_dir():

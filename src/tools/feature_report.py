@@ -71,8 +71,8 @@ def main() -> None:
     output = arguments.output or Path("runs") / Path(arguments.config).stem / "features"
 
     from src import device
-    from src.data.mindrecord import ensure_records
     from src.data.pipeline import EvalPipeline
+    from src.data.preparation import ensure_records
     from src.inference.runner import features_runner, open_model
     from src.metrics.separability import measure_features
 

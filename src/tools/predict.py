@@ -87,7 +87,8 @@ def main() -> None:
 
     from src import device
     from src.data.catalog import load_dataset_info
-    from src.data.transforms import build_transforms, decode_image
+    from src.data.decoding import decode_image
+    from src.data.transforms import build_transforms
     from src.explain import DRAWERS
     from src.explain.subject import Subject
     from src.inference.protocol import predict

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from src.data.catalog import FOLDER, Layout
+from src.data.info import FOLDER, Layout
 from src.schema.data import DataConfig
 
 CLASSES = "classes: [road, car, tree]\n"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from src.data.catalog import IGNORE, load_dataset_info
+from src.data.catalog import load_dataset_info
 from src.data.folders import list_samples, list_splits
+from src.data.info import IGNORE
 from src.errors import UserError
 from tests.data.conftest import write_pair
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.catalog import IGNORE, load_dataset_info
-from src.data.mindrecord import check_records, write_records
+from src.data.catalog import load_dataset_info
+from src.data.info import IGNORE
+from src.data.mindrecord import write_records
 from src.data.pipeline import EvalPipeline, TrainPipeline
+from src.data.records import check_records
 from src.data.transforms import RandomCrop, build_transforms
 from src.errors import UserError
 from src.schema.data import DataConfig

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.catalog import IGNORE, load_dataset_info
-from src.data.mindrecord import check_records, ensure_records, read_metadata, write_records
+from src.data.catalog import load_dataset_info
+from src.data.info import IGNORE
+from src.data.mindrecord import write_records
 from src.data.pipeline import EvalPipeline
+from src.data.preparation import ensure_records
+from src.data.records import check_records, read_metadata
 from src.errors import UserError
 from src.schema.data import ShapesConfig
 from tests.data.conftest import write_pair

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from src.config import load_config
-from src.data.catalog import IGNORE, NAMED, load_dataset_info
+from src.data.catalog import NAMED, load_dataset_info
 from src.data.folders import list_samples, list_splits
-from src.data.mindrecord import ensure_records, write_records
+from src.data.info import IGNORE
+from src.data.mindrecord import write_records
 from src.data.pipeline import EvalPipeline
+from src.data.preparation import ensure_records
 from src.data.transforms import build_transforms
 from src.errors import UserError
 from src.inference.evaluator import evaluate

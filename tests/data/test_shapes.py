@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from src.data.catalog import IGNORE, SHAPES
+from src.data.catalog import SHAPES
+from src.data.info import IGNORE
 from src.data.shapes import scene
 
 

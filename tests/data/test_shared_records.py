@@ -2,8 +2,9 @@
 
 import pytest
 
-from src.data import mindrecord
-from src.data.mindrecord import ensure_records
+from src.data import preparation
+from src.data.catalog import load_dataset_info
+from src.data.preparation import ensure_records
 from tests.data.raw_data import folder_config, write_raw
 
 
@@ -11,7 +12,7 @@ from tests.data.raw_data import folder_config, write_raw
 def test_the_first_worker_goes_ahead(rank, order, tmp_path, monkeypatch):
     config = folder_config(tmp_path / "records", write_raw(tmp_path / "raw", {"train": 2, "val": 1}))
     happened = []
-    write = mindrecord.write_records
+    write = preparation.write_records
 
     def note_write(*arguments):
         happened.append("write")
@@ -20,12 +21,12 @@ def test_the_first_worker_goes_ahead(rank, order, tmp_path, monkeypatch):
     def wait():
         happened.append("wait")
         if rank == 1:  # meanwhile the first worker has written them
-            write(mindrecord.load_dataset_info("folder", config.root), config.root, config.records)
+            write(load_dataset_info("folder", config.root), config.root, config.records)
 
-    find = mindrecord.check_records
-    monkeypatch.setattr(mindrecord, "check_records", lambda records: (happened.append("find"), find(records)))
-    monkeypatch.setattr(mindrecord, "write_records", note_write)
-    monkeypatch.setattr(mindrecord, "rank", lambda: rank)
-    monkeypatch.setattr(mindrecord, "wait_for_all", wait)
+    find = preparation.check_records
+    monkeypatch.setattr(preparation, "check_records", lambda records: (happened.append("find"), find(records)))
+    monkeypatch.setattr(preparation, "write_records", note_write)
+    monkeypatch.setattr(preparation, "rank", lambda: rank)
+    monkeypatch.setattr(preparation, "wait_for_all", wait)
     assert ensure_records(config).split("train").count == 2
     assert happened == order

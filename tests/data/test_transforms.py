@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from src.data.catalog import IGNORE
+from src.data.decoding import decode_image
+from src.data.info import IGNORE
 from src.data.transforms import (
     Normalize,
     Pad,
@@ -14,7 +15,6 @@ from src.data.transforms import (
     RandomScale,
     Resize,
     build_transforms,
-    decode_image,
 )
 from src.errors import UserError
 

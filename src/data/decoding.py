@@ -1,0 +1,22 @@
+"""Decoding image and label bytes. RGB throughout."""
+
+import cv2
+import numpy as np
+
+from src.errors import UserError
+
+
+def decode_image(data: np.ndarray) -> np.ndarray:
+    """Decode image bytes (uint8 [N]) to RGB uint8 [H, W, 3]; orientation tags are ignored, as labels have none."""
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UserError("the image cannot be decoded")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
+def decode_label(data: np.ndarray) -> np.ndarray:
+    """Decode PNG bytes (uint8 [N]) to train ids, uint8 [H, W]."""
+    label = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if label is None:
+        raise UserError("the label cannot be decoded")
+    return label

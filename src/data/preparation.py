@@ -1,0 +1,66 @@
+"""The records of a configuration: checked, or written when they are missing."""
+
+from pathlib import Path
+
+from src.data.catalog import load_dataset_info
+from src.data.info import DatasetInfo
+from src.data.mindrecord import write_records
+from src.data.records import Metadata, check_records, read_metadata
+from src.errors import UserError
+from src.parallel import rank, wait_for_all
+from src.schema.data import DataConfig
+
+
+def ensure_records(data: DataConfig) -> Metadata:
+    """Check the records of a configuration, or write them when they are missing, and say so.
+
+    Of several workers the first goes ahead while the others wait; they then find the records complete.
+
+    Raises:
+        UserError: damaged records, or records of another data set than the config describes.
+    """
+    if rank() > 0:
+        wait_for_all()
+    metadata = _ensure_records(data)
+    if rank() == 0:
+        wait_for_all()
+    return metadata
+
+
+def _ensure_records(data: DataConfig) -> Metadata:
+    records = Path(data.records)
+    info = None
+    if data.name != "folder" or data.root or data.classes:
+        info = load_dataset_info(data.name, data.root, data.classes)
+    if not records.exists() or (records.is_dir() and not any(records.iterdir())):
+        if info is None or (data.name != "shapes" and not data.root):
+            raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
+        splits = list(dict.fromkeys((data.train_split, data.val_split)))
+        source = "generated scenes" if data.name == "shapes" else data.root
+        print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
+        shapes = data.shapes if data.name == "shapes" else None
+        return write_records(info, data.root, records, splits, data.shards, shapes)
+    metadata = read_metadata(records)
+    check_records(records)
+    _check_same(metadata, info, data)
+    for split in (data.train_split, data.val_split):
+        metadata.split(split)
+    return metadata
+
+
+def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:
+    found: object = metadata.name
+    expected: object = data.name
+    if found == expected and info is not None:
+        found, expected = metadata.classes, list(info.classes)
+        label_maps = [info.label_map, *(layout.label_map for layout in info.layouts if layout.label_map)]
+        written = {int(raw): train_id for raw, train_id in metadata.label_map.items()}
+        if found == expected and written not in label_maps:
+            found, expected = "another label map", "that of its data set"
+    if found == expected and data.name == "shapes":
+        found, expected = metadata.source["shapes"], data.shapes.model_dump()
+    if found != expected:
+        raise UserError(
+            f"data.records: {data.records} holds {found}, the config describes {expected}; "
+            "name another folder, or remove that one to have it written again"
+        )
