@@ -80,7 +80,7 @@ def _choices(value: dict) -> Iterator[str]:
     elif kind in ("integer", "number"):
         yield f"{kind}{_range(value)}"
     else:
-        yield {"null": "`null`", "string": "text"}[kind]
+        yield "`null`" if kind == "null" else "text"
 
 
 def _range(value: dict) -> str:
