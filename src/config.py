@@ -47,7 +47,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         UserError: a file is missing or not YAML, a key is unknown, a value has the wrong type or range.
     """
     path = Path(path)
-    values = _read(path)
+    values = read_layer(path)
     layers: list[Layer] = [(str(path), values)]
     bases = values.pop("base", [])
     bases = [bases] if isinstance(bases, str) else bases
@@ -57,7 +57,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise UserError(f"{path}: base: {len(bases)} layers; at most two are allowed, so that a reader can follow")
     for base in reversed(bases):
         base_path = path.parent / base
-        base_values = _read(base_path, wanted_by=path)
+        base_values = read_layer(base_path, wanted_by=path)
         if "base" in base_values:
             raise UserError(f"{base_path}: base: a base layer has no base of its own; name both layers in {path}")
         layers.insert(0, (str(base_path), base_values))
@@ -88,7 +88,15 @@ def _represent_list(dumper: yaml.SafeDumper, values: list) -> yaml.Node:
 _Dumper.add_representer(list, _represent_list)
 
 
-def _read(path: Path, wanted_by: Path | None = None) -> dict:
+def read_layer(path: Path, wanted_by: Path | None = None) -> dict:
+    """Read one YAML file as it stands, without its base layers.
+
+    Args:
+        wanted_by: the file whose base layer it is, for the message if it is missing.
+
+    Raises:
+        UserError: it is missing, or not YAML with sections.
+    """
     if not path.is_file():
         if wanted_by:
             raise UserError(f"{wanted_by}: base: no such file: {path}")

@@ -19,6 +19,7 @@ class Config(Section):
     model: ModelConfig
     losses: LossesConfig = LossesConfig()
     optimizer: OptimizerConfig
+    """How the weights follow the gradient."""
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig
     eval: EvalConfig = EvalConfig()

@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from src.schema.base import Count, Natural, NonNegative, Positive, Section, Share, Sides, Size
 
 Mean = Annotated[list[float], Field(min_length=3, max_length=3, title="[R, G, B]")]
-Std = Annotated[list[Positive], Field(min_length=3, max_length=3, title="[R, G, B], numbers > 0")]
-Range = Annotated[list[Positive], Field(min_length=2, max_length=2, title="[lowest, highest], numbers > 0")]
+Std = Annotated[list[Positive], Field(min_length=3, max_length=3, title="[R, G, B]")]
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2, title="[lowest, highest]")]
 
 
 # ---------------------------------------------------------------------------------------------- transforms

@@ -21,7 +21,7 @@ class FPNConfig(DecoderSection):
     channels: Count = 128
     """Width of the pyramid, in channels."""
     dropout: Rate = 0.1
-    """Share of the channels that training drops before the classifier."""
+    """Rate at which training drops whole channels before the classifier."""
 
 
 class FCNConfig(DecoderSection):
@@ -33,7 +33,7 @@ class FCNConfig(DecoderSection):
     auxiliary_channels: Count = 256
     """Width of the auxiliary head, in channels."""
     dropout: Rate = 0.1
-    """Share of the channels that training drops before both classifiers."""
+    """Rate at which training drops whole channels before both classifiers."""
 
 
 class AttentionSection(DecoderSection):
@@ -48,7 +48,7 @@ class AttentionSection(DecoderSection):
     gelu: Literal["exact", "tanh"] = "exact"
     """Form of the GELU; `tanh` is the approximation, which is cheaper on a CPU."""
     dropout: Rate = 0.1
-    """Share of the channels that training drops before the classifier."""
+    """Rate at which training drops whole channels before the classifier."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "AttentionSection":
@@ -86,6 +86,11 @@ def _on_or_off(value: Any) -> Any:
     return switches[value] if isinstance(value, (str, bool)) and value in switches else value
 
 
+def _offer_switches(schema: dict) -> None:
+    """Let the JSON schema say what `_on_or_off` takes."""
+    schema["anyOf"].append({"enum": ["on", "off", True, False]})
+
+
 class CPTConfig(AttentionSection):
     """Category Prototype Transformer (TIP 2025), in our reading; see docs/cpt.md."""
 
@@ -96,10 +101,9 @@ class CPTConfig(AttentionSection):
     assignment: Literal["hard", "soft", "teacher"] = "hard"
     """Which pixels make a prototype: those with the highest logit of its class, all by their softmax, or in training
     those that the label gives; `hard` and `teacher` send no gradient through the assignment."""
-    memory: Annotated[
-        MemoryConfig | None,
-        BeforeValidator(_on_or_off, json_schema_input_type=MemoryConfig | Literal["on", "off"] | bool | None),
-    ] = MemoryConfig()
+    memory: Annotated[MemoryConfig | None, BeforeValidator(_on_or_off), Field(json_schema_extra=_offer_switches)] = (
+        MemoryConfig()
+    )
     min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3
     """Sum of a class's shares, in pixels, above which it counts as present; matters to `assignment: soft` only."""
     output_level: Literal[0, 1, 2, 3] = 0
@@ -120,7 +124,7 @@ class CSNetConfig(DecoderSection):
     auxiliary_channels: Count = 256
     """Width of the auxiliary head, in channels."""
     dropout: Rate = 0.1
-    """Share of the channels that training drops before both classifiers."""
+    """Rate at which training drops whole channels before both classifiers."""
 
 
 DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CPTConfig | CSNetConfig, Field(discriminator="name")]

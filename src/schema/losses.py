@@ -16,7 +16,7 @@ class OhemConfig(Section):
     threshold: Share = 0.7
     """Predicted probability of the true class below which a pixel is hard."""
     min_kept: Count = 100_000
-    """Pixels per batch that count at least, the hardest first."""
+    """Smallest number of pixels per batch that count, the hardest first."""
 
 
 class CrossEntropyConfig(Section):
@@ -94,8 +94,8 @@ class AssignmentConfig(Section):
 
 
 class LossesConfig(Section):
-    """The parts of the loss. A part that the decoder has and that is not named here has its defaults; a part that the
-    decoder has not must not be named."""
+    """The parts of the loss. Every part that the decoder has is trained, with its defaults where it is not named here;
+    naming a part that the decoder does not have is an error."""
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None

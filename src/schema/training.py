@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from src.schema.base import Count, Natural, NonNegative, Positive, Rate, Section, Share, Size
 
-Betas = Annotated[list[Rate], Field(min_length=2, max_length=2, title="[β₁, β₂], numbers in [0, 1)")]
+Betas = Annotated[list[Rate], Field(min_length=2, max_length=2, title="[β₁, β₂]")]
 
 
 # ------------------------------------------------------------------------------------ optimizer, schedule
