@@ -100,7 +100,7 @@ def test_links(document):
 def test_programs_and_configs_exist(document):
     """But for configs that the document itself says to write, in a block that begins with their name."""
     text = read(document)
-    written = set(re.findall(r"^# (config/\S+\.yaml)", text, re.MULTILINE))
+    written = set(re.findall(r"^(?:# |New file `)(config/\S+\.yaml)", text, re.MULTILINE))
     configs = {one for name in re.findall(r"\bconfig/[\w{},/-]+\.yaml", text) for one in expand(name)}
     programs = set(re.findall(r"python -m (src[\w.]*\w)", text))
     programs |= set(re.findall(r"python (\w+\.py)", text)) | set(re.findall(r"\bscripts/\w+\.sh", text))

@@ -1,4 +1,7 @@
-"""Networks: backbone + decoder = segmentor."""
+"""Networks: a backbone and a decoder make a segmentor; ``layers`` are what they are made of.
+
+Losses, weights, metrics, inference and training import it; it knows nothing of data, files or losses.
+"""
 
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder

@@ -1,4 +1,7 @@
-"""Backbones: an image to four feature maps."""
+"""Backbones: an image to four feature maps, one file per family.
+
+They build on ``layers`` and know nothing of decoders; others reach them through ``build_backbone``.
+"""
 
 from functools import partial
 
