@@ -17,7 +17,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Export a checkpoint for inference.")
     parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
-    parser.add_argument("--format", required=True, choices=["MINDIR", "AIR", "ONNX"])
+    parser.add_argument(
+        "--format", required=True, choices=["MINDIR", "AIR", "ONNX"],
+        help="AIR needs an Ascend device and is experimental: it has never been run",
+    )  # fmt: skip
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="input size (default: data.crop)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images per call (default: 1)")
     parser.add_argument("--output", required=True, type=Path, metavar="STEM", help="file name without suffix")

@@ -171,7 +171,7 @@ def build_transforms(configs: Sequence[TransformConfig], data: DataConfig, key: 
     """
     names = [config.name for config in configs]
     if names.count("normalize") != 1 or names[-1] != "normalize":
-        raise UserError(f"data.{key}: normalize has to come once, as the last transform; found {', '.join(names)}")
+        raise UserError(f"data.{key}: expected normalize once, as the last transform; found {', '.join(names)}")
     if key == "eval_transforms" and not set(names) <= {"resize", "normalize"}:
         wrong = next(name for name in names if name not in ("resize", "normalize"))
         raise UserError(f"data.{key}: {wrong} is for training only; evaluation takes resize and normalize")

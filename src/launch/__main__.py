@@ -26,7 +26,9 @@ from src.launch.job import ROOT, Job, cluster, command, search_path
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; arguments that are not the launcher's go to train.py."""
     parser = argparse.ArgumentParser(
-        description="Train in several processes. Other arguments go to train.py.", allow_abbrev=False
+        prog="python -m src.launch",
+        description="Train in several processes. Other arguments go to train.py.",
+        allow_abbrev=False,
     )
     parser.add_argument("--workers", type=int, required=True, metavar="N", help="processes, of all machines together")
     parser.add_argument("--config", required=True, metavar="FILE", help="experiment in YAML")

@@ -189,8 +189,9 @@ def main() -> None:
     if arguments.part == "complexity":
         complexity(config, arguments.size or config.data.crop, arguments.json)
         return
-    if arguments.steps < 1 or arguments.warmup < 0:
-        raise UserError("--steps has to be at least 1 and --warmup at least 0")
+    for option, least in (("steps", 1), ("warmup", 0)):
+        if getattr(arguments, option) < least:
+            raise UserError(f"--{option}: found {getattr(arguments, option)}, expected at least {least}")
 
     from src import device
 

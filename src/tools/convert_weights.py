@@ -57,7 +57,7 @@ def main() -> None:
             raise UserError(f"--arch {HEAD}: only of --source {RELEASE}; {arguments.source} has no known decoder")
         raise UserError(f"--arch {arch}: unknown{did_you_mean(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
     if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
-        raise UserError(f"--window {arguments.window}: is for Swin backbones and at least 2")
+        raise UserError(f"--window {arguments.window}: expected at least 2, and a Swin backbone as --arch")
 
     from src.weights.packaged import resolve
 

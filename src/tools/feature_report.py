@@ -29,7 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", metavar="NAME", help="default: data.val_split")
     parser.add_argument(
         "--features", default="classifier", metavar="NAME",
-        help="classifier (default): the map before the classifier; or a map that the decoder explains itself by",
+        help="classifier (default): the map before the classifier; or another map that the decoder can explain",
     )  # fmt: skip
     parser.add_argument("--distance", choices=["cosine", "euclidean"], default="cosine")
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/features")
@@ -66,7 +66,7 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     if arguments.checkpoint.suffix == ".mindir":
         raise UserError(
-            f"{arguments.checkpoint}: exported, gives logits alone; features take the .ckpt it was made from"
+            f"{arguments.checkpoint}: an exported file gives logits alone; use the .ckpt that it was exported from"
         )
     output = arguments.output or Path("runs") / Path(arguments.config).stem / "features"
 

@@ -43,8 +43,11 @@ def main() -> None:
     info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes)
     shapes = None
     if info.name == "shapes":
-        if min(arguments.train, arguments.val, arguments.seed + 1, *arguments.size) < 1:
-            raise UserError("--train, --val and --size have to be at least 1, --seed at least 0")
+        for option, least in (("train", 1), ("val", 1), ("seed", 0)):
+            if getattr(arguments, option) < least:
+                raise UserError(f"--{option}: found {getattr(arguments, option)}, expected at least {least}")
+        if min(arguments.size) < 1:
+            raise UserError(f"--size: found {arguments.size[0]} {arguments.size[1]}, expected at least 1 each")
         shapes = ShapesConfig(train=arguments.train, val=arguments.val, size=arguments.size, seed=arguments.seed)
     splits = arguments.splits or info.splits
     metadata = write_records(

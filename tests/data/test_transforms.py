@@ -202,5 +202,5 @@ def test_order_is_that_of_the_config_and_normalize_comes_last(data_config):
     assert [type(transform) for transform in built] == [Pad, RandomFlip, Normalize]
     for names in (["normalize", "pad"], ["pad"], ["normalize", "normalize"]):
         data = data_config("x", train_transforms=[{"name": name} for name in names])
-        with pytest.raises(UserError, match="data.train_transforms: normalize has to come once, as the last"):
+        with pytest.raises(UserError, match="data.train_transforms: expected normalize once, as the last"):
             build_transforms(data.train_transforms, data, "train_transforms")

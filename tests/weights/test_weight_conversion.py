@@ -156,7 +156,7 @@ def _truncated_legacy(path):
         (_good, ("--arch", "resnet51"), "did you mean 'resnet50'"),
         (_good, ("--source", "tim"), "did you mean 'timm'"),
         (_good, ("--source", "mindcv"), "names look like those of source torchvision"),
-        (_good, ("--window", "12"), "is for Swin"),
+        (_good, ("--window", "12"), "expected at least 2, and a Swin backbone"),
     ],
 )
 def test_command_refuses_and_writes_nothing(tmp_path, monkeypatch, capsys, make, arguments, message):
