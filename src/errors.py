@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: names the file or key, what was found and what was expected.
+    """A user error: the message names the file or key, what was found, what was expected and how to fix it.
 
     Commands print it without a traceback and end with status 2. Everything else is a bug.
     """
