@@ -22,14 +22,14 @@ def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     path, image = subject.path("similarity"), subject.image
     features = arrays["consistent"][0]
     similarity = similarity_to(features, subject.place(*features.shape[1:]))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.5 * image.shape[0] / image.shape[1] + 0.5))
+    size = (11.5, 5.2 * image.shape[0] / image.shape[1] + 0.4)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, layout="constrained")
     mark_pixel(left, image, subject.pixel)
     extent = (0, image.shape[1], image.shape[0], 0)  # drawn as large as the image
     drawn = right.imshow(similarity, cmap="RdBu_r", vmin=-1, vmax=1, extent=extent)
     right.axis("off")
     right.set_title("cosine similarity of the C-S features to that pixel's", fontsize=10)
-    figure.colorbar(drawn, ax=right, fraction=0.05)
-    figure.tight_layout()
+    figure.colorbar(drawn, ax=(left, right), fraction=0.03)
     save_figure(figure, path)
     return [path]
 
