@@ -96,7 +96,8 @@ def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fai
     assert f"ratio {report['ratio']:.4f}" in capfd.readouterr().out
     for name in ("similarities.png", "projection.png"):
         assert min(cv2.imread(str(tmp_path / "features" / name)).shape[:2]) > 300
-    assert "use the .ckpt that it was exported from" in fails("src.tools.feature_report", *arguments, tmp_path / "model.mindir")
+    message = fails("src.tools.feature_report", *arguments, tmp_path / "model.mindir")
+    assert "use the .ckpt that it was exported from" in message
     message = fails("src.tools.feature_report", *arguments, best, "--split", "tset")
     assert "no split 'tset' (there are train, val)" in message
     message = fails("src.tools.feature_report", *arguments, best, "--features", "consistent")
