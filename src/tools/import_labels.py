@@ -48,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--val-share", type=float, default=0.2, metavar="X", help="share of the images for validation (default: 0.2)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the division and the sheet (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the sheet (default: 0)")
     parser.add_argument(
         "--group", metavar="REGEX",
         help="images whose names have the same match (or first capture group) stay in one split: '^[^_]+'",
@@ -101,13 +101,15 @@ def main() -> None:
 
 def _warnings(names: tuple[str, ...], images) -> list[str]:
     """Classes that cannot be learned or scored."""
-    found = []
-    for index, name in enumerate(names):
-        train, val = images[0, index], images[1, index]
-        if not train and not val:
-            found.append(f"class {name} has no pixel; name the classes you need in --classes")
-        elif not train or not val:
-            found.append(f"class {name} is missing in {'validation' if train else 'training'}; too few images show it")
+    shown = images[:, : len(names)] > 0
+    found = [
+        f"class {name} is missing in {'validation' if train else 'training'}; too few images show it"
+        for name, (train, val) in zip(names, shown.T, strict=True)
+        if train != val
+    ]
+    nowhere = [name for name, there in zip(names, shown.any(axis=0), strict=True) if not there]
+    if nowhere:
+        found.append(f"no pixel has the classes {', '.join(nowhere)}; name those you need in --classes")
     return found
 
 

@@ -1,29 +1,17 @@
 """Which class a label is: from --classes, or from the labels themselves."""
 
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from src.data.catalog import CLASSES_FILE, IGNORE, read_classes
-from src.data.importers.record import BACKGROUND, Color, Source
+from src.data.catalog import IGNORE
+from src.data.importers.class_file import ClassFile, Color, read_text
+from src.data.importers.record import BACKGROUND, Source
 from src.errors import UserError, did_you_mean
 
 GRAY = (60, 60, 60)  # of the background; black stands for ignored pixels
-
-
-@dataclass(frozen=True)
-class ClassFile:
-    """What --classes holds: the form of `read_classes`; ``ignore`` may also hold label names and colors."""
-
-    path: Path
-    names: tuple[str, ...]
-    values: dict[int, str | None]  # raw value -> class; None: ignored
-    colors: dict[str, Color]  # of the classes that are given one
-    ignored: frozenset[str]  # labels
-    ignored_colors: frozenset[Color]
 
 
 @dataclass(frozen=True)
@@ -38,38 +26,6 @@ class ClassTable:
     def to_yaml(self) -> str:
         """The text of classes.yaml."""
         return _to_yaml(dict(zip(self.names, self.colors, strict=True)))
-
-
-def read_class_file(path: Path) -> ClassFile:
-    """Read --classes.
-
-    Raises:
-        UserError: as `read_classes`, or a color in ``ignore`` that is none.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        values = None  # read_classes says why
-    entries = values.get("ignore") if isinstance(values, dict) else None
-    extra = [entry for entry in entries if isinstance(entry, (str, list))] if isinstance(entries, list) else []
-    if extra:
-        numbers = [entry for entry in entries if entry not in extra]
-        info = _read_text(yaml.safe_dump({**values, "ignore": numbers or [IGNORE]}, allow_unicode=True), path)
-    else:
-        info = read_classes(path)
-    colors = [tuple(entry) for entry in extra if isinstance(entry, list)]
-    for color in colors:
-        if len(color) != 3 or not all(isinstance(c, int) and 0 <= c < 256 for c in color):
-            raise UserError(f"{path}: ignore: expected raw values, label names or [red, green, blue], found {color!r}")
-    given = [entry for entry in values["classes"] if isinstance(entry, dict)]
-    return ClassFile(
-        path,
-        info.classes,
-        {raw: None if train_id == IGNORE else info.classes[train_id] for raw, train_id in info.label_map.items()},
-        {str(entry["name"]): tuple(entry["color"]) for entry in given if entry.get("color") is not None},
-        frozenset(entry for entry in extra if isinstance(entry, str)),
-        frozenset(colors),
-    )
 
 
 def make_table(source: Source, file: ClassFile | None) -> tuple[ClassTable, list[str]]:
@@ -97,7 +53,7 @@ def make_table(source: Source, file: ClassFile | None) -> tuple[ClassTable, list
         found = ", ".join(repr(name) for name in names) or "none"
         raise UserError(f"training needs two classes at least, each with a name; the labels have {found}")
     given.setdefault(BACKGROUND, GRAY)
-    info = _read_text(_to_yaml({name: given.get(name) for name in names}), Path("classes of the labels"))
+    info = read_text(_to_yaml({name: given.get(name) for name in names}), Path("classes of the labels"))
     ids = {**dict.fromkeys(ignored, IGNORE), **{name: index for index, name in enumerate(names)}}
     unknown = _unknown_labels(source, ids, file) if file else {}
     ids.update(dict.fromkeys(unknown, IGNORE))
@@ -129,14 +85,3 @@ def _to_yaml(classes: dict[str, Color | None]) -> str:
         flow = yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
         lines.append(f"  - {flow.strip()}")
     return "\n".join([*lines, f"ignore: [{IGNORE}]\n"])
-
-
-def _read_text(text: str, called: Path):
-    """Let `read_classes` check a text, and name ``called`` in its messages; it adds colors where there are none."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / CLASSES_FILE
-        path.write_text(text, encoding="utf-8")
-        try:
-            return read_classes(path)
-        except UserError as error:
-            raise UserError(str(error).replace(str(path), str(called))) from None

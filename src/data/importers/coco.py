@@ -10,9 +10,9 @@ The JSON is read directly: pycocotools' ``COCO`` class prints, and trusts what i
 
 from collections import defaultdict
 
-from src.data.importers.raster import Polygon
+from src.data.importers.raster import Layer, Polygon
 from src.data.importers.reading import find_file, read_json, ring, take
-from src.data.importers.record import Annotated, Layer, Request, Source
+from src.data.importers.record import Annotated, Request, Source
 from src.data.importers.rle import Rle
 from src.errors import UserError
 
@@ -80,11 +80,11 @@ def _layers(
             source.problems.append(str(error))
             continue
         if region is None:
-            source.skipped["annotations skipped, as they have a box but no segmentation"] += 1
+            source.notes["annotations skipped, as they have a box but no segmentation"] += 1
             continue
         crowd = bool(entry.get("iscrowd", 0)) and not keep_crowd
         if crowd:
-            source.skipped[CROWD] += 1
+            source.notes[CROWD] += 1
         entry_id = entry.get("id")
         key = (not crowd, -region.area, entry_id if isinstance(entry_id, int) else number)
         layers[image_id].append((key, Layer(None if crowd else names[category], region)))

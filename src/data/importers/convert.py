@@ -1,4 +1,4 @@
-"""The whole import: read the labels, draw them, divide the images, write the set."""
+"""The whole import: read the labels, draw them, split the images, write the set."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -8,7 +8,8 @@ import numpy as np
 
 from src.data.catalog import CLASSES_FILE, IGNORE
 from src.data.importers import FORMATS
-from src.data.importers.classes import ClassTable, make_table, read_class_file
+from src.data.importers.class_file import read_class_file
+from src.data.importers.classes import ClassTable, make_table
 from src.data.importers.config import make_config
 from src.data.importers.image_folder import ImageFolder, flat_name
 from src.data.importers.overlay import draw_sheet
@@ -125,7 +126,7 @@ def _select(
     if not source.problems:  # else many a label may be missing because of them
         for name in images.names:
             labels.setdefault(name, Annotated(name, str(images.root / name)))
-    notes = Counter(source.skipped)
+    notes = Counter(source.notes)
     unlabeled = [record.file_name for record in labels.values() if record.is_empty]
     if unlabeled and keep_unlabeled:
         if table.background == IGNORE:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from src.data.importers import masks
-from src.data.importers.raster import Bitmap, Ellipse, Polygon, Region, rectangle
+from src.data.importers.class_file import Color
+from src.data.importers.raster import Bitmap, Ellipse, Layer, Polygon, Region, rectangle
 from src.data.importers.reading import find_file, numbers, read_xml, ring
-from src.data.importers.record import Annotated, Color, Layer, Request, Source
-from src.data.importers.voc import palette
+from src.data.importers.record import Annotated, Request, Source
+from src.data.importers.voc import LABEL_MAP, palette
 from src.errors import UserError
 
-LABEL_MAP = "labelmap.txt"
 WITHOUT_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
 
 
@@ -74,7 +74,7 @@ def _layers(image, where: str, source: Source) -> tuple[Layer, ...]:
     found = []
     for shape in image:
         if shape.tag in WITHOUT_AREA:
-            source.skipped[f"{shape.tag} shapes skipped, as they have no area"] += 1
+            source.notes[f"{shape.tag} shapes skipped, as they have no area"] += 1
             continue
         label = _text(shape, "label", f"{where}: {shape.tag}")
         place = f"{where}: {shape.tag} ({label})"
@@ -95,7 +95,7 @@ def _region(shape, where: str) -> Region:
     if shape.tag == "mask":
         left, top, width, height = (_whole(shape, key, where) for key in ("left", "top", "width", "height"))
         runs = _text(shape, "rle", where)
-        return Bitmap(left, top, width, height, partial(_decode, runs, height, width, where))
+        return Bitmap(where, left, top, width, height, partial(_decode, runs, height, width, where))
     raise UserError(f"{where}: shape <{shape.tag}> is unknown; redraw it as a polygon")
 
 

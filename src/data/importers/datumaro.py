@@ -1,7 +1,7 @@
 """Datumaro's own JSON: ``annotations/SUBSET.json`` with polygons, boxes, ellipses and run-length masks.
 
 Regions are drawn by ``z_order``, and within one by their order in the file, later ones on top; lines, points, labels,
-captions and cuboids are skipped, with a count. The subsets are not kept, because the import divides anew.
+captions and cuboids are skipped, with a count. The subsets are not kept, the import makes its own split.
 
 The datumaro package is not used: it requires NumPy 2, which MindSpore's binary does not work with, and brings 22
 packages of 150 MB for a format of a few keys. Its source is the reference for what is read here.
@@ -9,9 +9,9 @@ packages of 150 MB for a format of a few keys. Its source is the reference for w
 
 from pathlib import Path
 
-from src.data.importers.raster import Ellipse, Polygon, Region, rectangle
+from src.data.importers.raster import Ellipse, Layer, Polygon, Region, rectangle
 from src.data.importers.reading import numbers, read_json, ring, take, visible_files
-from src.data.importers.record import Annotated, Layer, Request, Source
+from src.data.importers.record import Annotated, Request, Source
 from src.data.importers.rle import Rle
 from src.errors import UserError
 
@@ -59,7 +59,7 @@ def _read_item(path: Path, number: int, item, labels: list[str], request: Reques
         place = f"{where}: annotation {index}"
         kind = take(entry, "type", str, place)
         if kind in WITHOUT_AREA:
-            source.skipped[f"{kind} annotations skipped, as they have no area"] += 1
+            source.notes[f"{kind} annotations skipped, as they have no area"] += 1
             continue
         label = take(entry, "label_id", int, place)
         if not 0 <= label < len(labels):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from src.errors import UserError, did_you_mean
+from src.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 UNREADABLE = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")  # of phones and cameras; none is read here
@@ -41,8 +41,8 @@ class ImageFolder:
         for name in names:
             path = PurePosixPath(name)
             self._by_stem[path.with_suffix("").as_posix()].append(name)
-            self._by_last[path.name].append(name)
-            self._by_last[path.stem].append(name)
+            for last in {path.name.casefold(), path.stem.casefold()}:
+                self._by_last[last].append(name)
 
     def find(self, written: str) -> str:
         """Return the image that labels call ``written``: a path from the folder, or from the one above it.
@@ -71,11 +71,11 @@ class ImageFolder:
         raise UserError(f"no image {self.root / stem}.*{self._hint(stem)}")
 
     def _hint(self, name: str) -> str:
-        elsewhere = self._by_last.get(PurePosixPath(name).name, [])
-        if len(elsewhere) == 1:
-            there = self.root / elsewhere[0]
-            return f"; there is {there}: give --images the folder that the names in the labels start from"
-        return did_you_mean(name, self.names)
+        others = self._by_last.get(PurePosixPath(name).name.casefold(), [])
+        if len(others) != 1:
+            return ""
+        there = self.root / others[0]
+        return f"; there is {there}: rename it, or give --images the folder that the names in the labels start from"
 
 
 def clean_name(written: str) -> str:

@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from src.data.importers.image_folder import ImageFolder, clean_name
-from src.data.importers.raster import Bitmap, Ellipse, Polygon, Region, rectangle
+from src.data.importers.raster import Bitmap, Ellipse, Layer, Polygon, Region, rectangle
 from src.data.importers.reading import numbers, read_json, ring, take, visible_files
-from src.data.importers.record import BACKGROUND, Annotated, Layer, Request, Source
+from src.data.importers.record import BACKGROUND, Annotated, Request, Source
 from src.errors import UserError
 
 NAMES = {"__ignore__": None, "_background_": BACKGROUND}
@@ -67,7 +67,7 @@ def _read_file(path: Path, request: Request, source: Source) -> Annotated:
 def _region(shape: dict, where: str, source: Source) -> Region | None:
     kind = shape.get("shape_type") or "polygon"  # old files do not say
     if kind in WITHOUT_AREA:
-        source.skipped[f"{kind} shapes skipped, as they have no area"] += 1
+        source.notes[f"{kind} shapes skipped, as they have no area"] += 1
         return None
     points = take(shape, "points", list, where)
     if kind in ("polygon", "oriented_rectangle"):
@@ -80,7 +80,8 @@ def _region(shape: dict, where: str, source: Source) -> Region | None:
         return Ellipse(x, y, radius, radius)
     if kind == "mask":
         x0, y0, x1, y1 = (int(value) for value in numbers(points, where, 4))  # corners, both inside
-        return Bitmap(x0, y0, x1 - x0 + 1, y1 - y0 + 1, partial(_decode, take(shape, "mask", str, where), where))
+        decode = partial(_decode, take(shape, "mask", str, where), where)
+        return Bitmap(where, x0, y0, x1 - x0 + 1, y1 - y0 + 1, decode)
     raise UserError(f"{where}: shape type {kind!r} is unknown; redraw it as a polygon")
 
 

@@ -1,7 +1,7 @@
 """Mask images, one for each photo: what voc, colors and CVAT's masks have in common. Pillow and NumPy read them.
 
 A mask belongs to the image of the same name below --images. ``ImageSets/Segmentation/*.txt`` beside the folder of
-masks, where there are any, say which masks count; how they divide them is not kept, because the import divides anew.
+masks, where there are any, say which masks count; their split is not kept, the import makes its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from src.data.importers.class_file import Color
 from src.data.importers.raster import ClassMap
 from src.data.importers.reading import visible_files
-from src.data.importers.record import Annotated, Color, Request, Source
+from src.data.importers.record import Annotated, Request, Source
 from src.errors import UserError
 
 
@@ -34,7 +35,7 @@ def read_masks(request: Request, source: Source, folder: Path, make: Callable[[P
     for path in paths:
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if listed and stem not in listed:
-            source.skipped["masks left out, as ImageSets/Segmentation does not list them"] += 1
+            source.notes["masks left out, as ImageSets/Segmentation does not list them"] += 1
             continue
         try:
             name = request.images.find_stem(stem)

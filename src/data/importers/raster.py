@@ -13,12 +13,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from src.data.catalog import IGNORE
-from src.data.importers.record import Layer
 from src.errors import UserError
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -36,8 +35,15 @@ class Region(Protocol):
         """Return a window of an image of (height, width) and the region's pixels in it, bool.
 
         Raises:
-            UserError: its data is damaged, or made for an image of another size.
+            UserError: its data is damaged, or made for an image of another size; the message says where it stands.
         """
+
+
+class Layer(NamedTuple):
+    """One labeled region of an image."""
+
+    label: str | None  # name in the source; None: ignored
+    region: Region
 
 
 class Polygon:
@@ -101,6 +107,7 @@ class Ellipse:
 class Bitmap:
     """Pixels given one by one in a rectangle; ``read`` decodes them, bool [height, width]."""
 
+    where: str  # for messages
     left: int
     top: int
     width: int
@@ -113,11 +120,13 @@ class Bitmap:
 
     def draw(self, size):
         if self.width * self.height > 4 * size[0] * size[1]:
-            raise UserError(f"a mask of {self.height}x{self.width} pixels is larger than the image")
+            raise UserError(f"{self.where}: a mask of {self.height}x{self.width} pixels is larger than the image")
         pixels = self.read()
         if pixels.shape != (self.height, self.width):
             found = "x".join(map(str, pixels.shape))
-            raise UserError(f"mask of {found} pixels, expected {self.height}x{self.width} (height x width)")
+            raise UserError(
+                f"{self.where}: mask of {found} pixels, expected {self.height}x{self.width} (height x width)"
+            )
         rows, columns = window = _clip(self.box, size)
         return window, pixels[
             rows.start - self.top : rows.stop - self.top, columns.start - self.left : columns.stop - self.left

@@ -3,24 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from src.data.importers.class_file import ClassFile, Color
+from src.data.importers.image_folder import ImageFolder
+from src.data.importers.raster import ClassMap, Layer
 
-    from src.data.importers.classes import ClassFile
-    from src.data.importers.image_folder import ImageFolder
-    from src.data.importers.raster import ClassMap, Region
-
-Color = tuple[int, int, int]  # RGB
 BACKGROUND = "background"
-
-
-class Layer(NamedTuple):
-    """One labeled region of an image."""
-
-    label: str | None  # name in the source; None: ignored
-    region: "Region"
 
 
 @dataclass(frozen=True)
@@ -31,7 +20,7 @@ class Annotated:
     origin: str  # where its label stands, for messages
     size: tuple[int, int] | None = None  # (height, width) that the source states; None: it does not
     layers: tuple[Layer, ...] = ()
-    class_map: "ClassMap | None" = None
+    class_map: ClassMap | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -47,16 +36,16 @@ class Source:
     colors: dict[str, Color] = field(default_factory=dict)
     records: list[Annotated] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # any of them stops the import
-    skipped: Counter = field(default_factory=Counter)  # what was left out, and how often
+    notes: Counter = field(default_factory=Counter)  # what was left out, and how often
 
 
 @dataclass(frozen=True)
 class Request:
     """What the user pointed at."""
 
-    images: "ImageFolder"
-    labels: "Path"
-    classes: "ClassFile | None" = None
+    images: ImageFolder
+    labels: Path
+    classes: ClassFile | None = None
     keep_crowd: bool = False  # coco: draw crowd regions as their class
 
 

@@ -1,4 +1,4 @@
-"""Divide images into training and validation: seeded, by classes, and never through a group.
+"""Split images into training and validation: seeded, stratified by class, groups kept together.
 
 The rule is iterative stratification (Sechidis et al., ECML PKDD 2011): the rarest class is dealt out first, each image
 to the split that still lacks most images of it. Images of one group (the same scene, patient, video) go together. A

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from src.data.catalog import IGNORE
+from src.data.importers.class_file import Color
 from src.data.importers.masks import open_mask, pack, read_masks, read_rgb
 from src.data.importers.raster import ClassMap
-from src.data.importers.record import BACKGROUND, Color, Request, Source
+from src.data.importers.record import BACKGROUND, Request, Source
 from src.errors import UserError
 
+LABEL_MAP = "labelmap.txt"  # of CVAT's masks
 CLASSES = (
     BACKGROUND, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
@@ -37,6 +39,10 @@ def read(request: Request) -> Source:
     """
     nested = request.labels / "SegmentationClass"
     folder = nested if nested.is_dir() else request.labels
+    if request.classes is None and (folder.parent / LABEL_MAP).is_file():
+        raise UserError(
+            f"{folder.parent / LABEL_MAP} names the classes of these masks; use --format cvat, which reads it"
+        )
     if request.classes:
         names = {IGNORE: None, **request.classes.values}
         listing = str(request.classes.path)

@@ -68,7 +68,7 @@ def check_output(output: Path, overwrite: bool, sources: list[Path]) -> None:
 
 @contextmanager
 def staging(output: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes ``output`` if all goes well, and is removed if not.
+    """Yield a folder to write into, which becomes ``output`` if all goes well and is removed if not.
 
     Raises:
         UserError: it cannot be written.
@@ -130,13 +130,7 @@ _WORDS = {
 
 def _draw(record: Annotated, photo: Photo, table: ClassTable) -> tuple[np.ndarray, dict[str, int]]:
     if record.class_map is None:
-        try:
-            return paint(record.layers, label_size(photo, record.size), table.ids, table.background)
-        except UserError as error:
-            text = str(error)
-            raise UserError(
-                text if text.startswith((str(photo.path), record.origin)) else f"{record.origin}: {text}"
-            ) from None
+        return paint(record.layers, label_size(photo, record.size), table.ids, table.background)
     values = record.class_map.read(record.class_map.path)
     label_size(photo, values.shape)
     try:

@@ -108,7 +108,7 @@ def test_what_cannot_be_learned_is_said(command, tmp_path):
     classes = tmp_path / "mine.yaml"
     classes.write_text("classes: [background, leaf, apple, ladder, unicorn]\n")
     out = command("--classes", classes)[1]
-    assert "note: class unicorn has no pixel; name the classes you need in --classes" in out
+    assert "note: no pixel has the classes unicorn; name those you need in --classes" in out
 
 
 def test_the_sheet_shows_as_many_classes_as_it_can():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from src.data.importers.raster import Bitmap, Ellipse, Polygon, paint, rectangle
-from src.data.importers.record import Layer
+from src.data.importers.raster import Bitmap, Ellipse, Layer, Polygon, paint, rectangle
 from src.data.importers.rle import Rle
 from src.errors import UserError
 from tests.data.importers import known as k
@@ -72,7 +71,7 @@ def test_far_corners_are_cut_off_at_the_image():
     region = Polygon(np.array([(-1e6, -1e6), (1e6, -1e6), (1e6, 1e6), (-1e6, 1e6)]))
     assert draw(region, (5, 7)).all()
     assert not draw(rectangle(50, 50, 60, 60), (5, 7)).any()
-    assert not draw(Bitmap(-30, 90, 4, 4, lambda: np.ones((4, 4), bool)), (5, 7)).any()
+    assert not draw(Bitmap("here", -30, 90, 4, 4, lambda: np.ones((4, 4), bool)), (5, 7)).any()
 
 
 @pytest.mark.parametrize("angle", [0, 30, 90, 137])
