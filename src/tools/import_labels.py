@@ -69,9 +69,9 @@ def main() -> None:
         raise UserError(f"--seed {arguments.seed}: expected 0 or more")
     check_writable(arguments.output)
 
-    from src.data.catalog import IGNORE
     from src.data.importers.convert import Options, import_labels
     from src.data.importers.writer import CONFIG, OVERLAY
+    from src.data.info import IGNORE
     from src.weights.packaged import PACKAGE
 
     report = import_labels(Options(**vars(arguments)))

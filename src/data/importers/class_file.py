@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from src.data.catalog import CLASSES_FILE, IGNORE, DatasetInfo, read_classes
+from src.data.classes_file import CLASSES_FILE, read_classes
+from src.data.info import IGNORE, DatasetInfo
 from src.errors import UserError
 
 Color = tuple[int, int, int]  # RGB

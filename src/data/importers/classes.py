@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from src.data.catalog import IGNORE
 from src.data.importers.class_file import ClassFile, Color, read_text
 from src.data.importers.record import BACKGROUND, Source
+from src.data.info import IGNORE
 from src.errors import UserError, did_you_mean
 
 GRAY = (60, 60, 60)  # of the background; black stands for ignored pixels

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.catalog import CLASSES_FILE, IGNORE
+from src.data.classes_file import CLASSES_FILE
 from src.data.importers import FORMATS
 from src.data.importers.class_file import read_class_file
 from src.data.importers.classes import ClassTable, make_table
@@ -16,6 +16,7 @@ from src.data.importers.overlay import draw_sheet
 from src.data.importers.record import Annotated, Request, Source
 from src.data.importers.split import divide, group_names
 from src.data.importers.writer import CONFIG, LABELS, OVERLAY, Sample, check_output, draw_labels, place, staging
+from src.data.info import IGNORE
 from src.errors import UserError, listing
 from src.files import write_text
 

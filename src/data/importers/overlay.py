@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from src.data.catalog import IGNORE
 from src.data.importers.classes import ClassTable
 from src.data.importers.writer import SPLITS, Sample
+from src.data.info import IGNORE
 from src.report.charts import contact_sheet
 from src.report.images import IGNORED, colorize
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from src.data.catalog import IGNORE
+from src.data.info import IGNORE
 from src.errors import UserError
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.catalog import IGNORE
 from src.data.importers.class_file import Color
 from src.data.importers.masks import open_mask, pack, read_masks, read_rgb
 from src.data.importers.raster import ClassMap
 from src.data.importers.record import BACKGROUND, Request, Source
+from src.data.info import IGNORE
 from src.errors import UserError
 
 LABEL_MAP = "labelmap.txt"  # of CVAT's masks

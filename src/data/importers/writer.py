@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from src.data.catalog import CLASSES_FILE, IGNORE
+from src.data.classes_file import CLASSES_FILE
 from src.data.importers.classes import ClassTable
 from src.data.importers.image_folder import ImageFolder, flat_name
 from src.data.importers.photo import Photo, label_size, open_photo
 from src.data.importers.raster import paint
 from src.data.importers.record import Annotated
+from src.data.info import IGNORE
 from src.errors import UserError
 
 SPLITS = ("train", "val")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from src.data.decoding import decode_image
 from src.data.importers.photo import ORIENTATION
-from src.data.transforms import decode_image
 from tests.data.importers import known as k
 
 SIZE = (40, 56)  # upright, height x width
