@@ -23,7 +23,7 @@ GROUND = {
 ROOMS = {
     **GROUND,
     "models": {*GROUND},
-    "data": {*GROUND},
+    "data": {*GROUND, "report"},
     "report": {*GROUND},
     "explain": {"report"},
     "losses": {*GROUND, "models"},
