@@ -95,6 +95,13 @@ def test_the_launcher_starts_without_mindspore():
     subprocess.run([sys.executable, "-c", program], cwd=SRC.parent, check=True)
 
 
+def test_the_importers_work_without_mindspore():
+    modules = [name for name in sorted(NAMES) if name.startswith("src.data.importers")]
+    assert modules
+    program = f"import sys, src.tools.import_labels, {', '.join(modules)}; assert 'mindspore' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=SRC.parent, check=True)
+
+
 @pytest.mark.parametrize("package", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
 def test_every_folder_says_what_lives_there(package):
     docstring = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8")))

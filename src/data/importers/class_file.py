@@ -36,9 +36,10 @@ def read_class_file(path: Path) -> ClassFile:
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         values = None  # read_classes says why
     entries = values.get("ignore") if isinstance(values, dict) else None
-    extra = [entry for entry in entries if isinstance(entry, (str, list))] if isinstance(entries, list) else []
+    ignored = entries if isinstance(entries, list) else []
+    extra = [entry for entry in ignored if isinstance(entry, (str, list))]
     if extra:
-        numbers = [entry for entry in entries if entry not in extra]
+        numbers = [entry for entry in ignored if entry not in extra]
         info = read_text(yaml.safe_dump({**values, "ignore": numbers or [IGNORE]}, allow_unicode=True), path)
     else:
         info = read_classes(path)

@@ -43,7 +43,7 @@ def make_table(source: Source, file: ClassFile | None) -> tuple[ClassTable, list
     """
     given = {name: GRAY if color == (0, 0, 0) else color for name, color in source.colors.items()}
     if file is None:
-        names, ignored = list(dict.fromkeys(source.classes)), ()
+        names, ignored = list(dict.fromkeys(source.classes)), frozenset[str]()
         if source.fills_background and BACKGROUND not in names:
             names.insert(0, BACKGROUND)
     else:
@@ -62,7 +62,8 @@ def make_table(source: Source, file: ClassFile | None) -> tuple[ClassTable, list
 
 def _unknown_labels(source: Source, ids: dict[str, int], file: ClassFile) -> dict[str, str]:
     """Labels without a class, each with the message about it."""
-    shapes, first = Counter(), {}
+    shapes: Counter[str] = Counter()
+    first: dict[str, str] = {}
     for record in source.records:
         labels = (
             [layer.label for layer in record.layers] if record.class_map is None else record.class_map.names.values()

@@ -9,6 +9,7 @@ and has no dependencies, and the standard library's parser expands entities with
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from xml.etree.ElementTree import Element  # only the type; defusedxml reads
 
 import numpy as np
 
@@ -45,31 +46,38 @@ def read(request: Request) -> Source:
     for number, image in enumerate(root.iter("image")):
         where = f"{path}: image {image.get('name', f'[{number}]')}"
         try:
-            size = tuple(_whole(image, key, where) for key in ("height", "width"))
+            size = (_whole(image, "height", where), _whole(image, "width", where))
             layers = _layers(image, where, source)
             source.records.append(Annotated(_text(image, "name", where), where, size, layers))
         except UserError as error:
             source.problems.append(str(error))
     declared = set(source.classes)
-    used = {layer.label for record in source.records for layer in record.layers}
-    source.classes += sorted(used - declared)  # an export cut down by hand may have lost them
+    source.classes += sorted(source.drawn_labels() - declared)  # an export cut down by hand may have lost them
     return source
 
 
-def _labels(root, path: Path) -> Iterator[tuple[str, Color | None]]:
+def _labels(root: Element, path: Path) -> Iterator[tuple[str, Color | None]]:
     """Names and colors of a task's or project's labels; those of a skeleton's points are left out."""
     for label in root.iterfind(".//meta//labels/label"):
         if label.find("parent") is None:
-            name, color = label.findtext("name"), label.findtext("color") or ""
+            name = label.findtext("name")
             if not name:
                 raise UserError(f"{path}: a <label> without a <name>")
-            try:
-                yield name, tuple(bytes.fromhex(color.removeprefix("#"))) if len(color) == 7 else None
-            except ValueError:
-                yield name, None
+            yield name, _color(label.findtext("color") or "")
 
 
-def _layers(image, where: str, source: Source) -> tuple[Layer, ...]:
+def _color(text: str) -> Color | None:
+    """Read ``#rrggbb``; None for anything else, as a color changes no label."""
+    if len(text) != 7:
+        return None
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    except ValueError:
+        return None
+    return red, green, blue
+
+
+def _layers(image: Element, where: str, source: Source) -> tuple[Layer, ...]:
     """The layers of an image, the lowest first."""
     found = []
     for shape in image:
@@ -83,12 +91,13 @@ def _layers(image, where: str, source: Source) -> tuple[Layer, ...]:
     return tuple(layer for _, layer in sorted(found, key=lambda pair: pair[0]))
 
 
-def _region(shape, where: str) -> Region:
+def _region(shape: Element, where: str) -> Region:
     if shape.tag == "polygon":
         return Polygon(ring([pair.split(",") for pair in _text(shape, "points", where).split(";")], where))
     angle = _number(shape, "rotation", where) if "rotation" in shape.attrib else 0.0
     if shape.tag == "box":
-        return rectangle(*(_number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr")), angle)
+        x0, y0, x1, y1 = (_number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
+        return rectangle(x0, y0, x1, y1, angle)
     if shape.tag == "ellipse":
         x, y, radius_x, radius_y = (_number(shape, key, where) for key in ("cx", "cy", "rx", "ry"))
         return Ellipse(x, y, radius_x, radius_y, angle)
@@ -110,18 +119,18 @@ def _decode(text: str, height: int, width: int, where: str) -> np.ndarray:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
 
 
-def _text(element, key: str, where: str) -> str:
+def _text(element: Element, key: str, where: str) -> str:
     value = element.get(key)
     if not value:
         raise UserError(f"{where}: attribute {key} is missing")
     return value
 
 
-def _number(element, key: str, where: str) -> float:
+def _number(element: Element, key: str, where: str) -> float:
     return float(numbers(_text(element, key, where), f"{where}: {key}", 1)[0])
 
 
-def _whole(element, key: str, where: str) -> int:
+def _whole(element: Element, key: str, where: str) -> int:
     return int(_number(element, key, where))
 
 
@@ -136,13 +145,14 @@ def _read_masks(request: Request) -> Source:
         if not line.strip() or line.startswith("#"):
             continue
         name, _, rest = line.strip().partition(":")
-        color = rest.partition(":")[0].split(",")
-        if color == [""]:
-            color = map(str, palette()[min(len(source.classes), 255)])
-        color = [int(part) for part in color if part.strip().isdecimal()]
+        written = rest.partition(":")[0]
+        if written:
+            color = [int(part) for part in written.split(",") if part.strip().isdecimal()]
+        else:
+            color = list(palette()[min(len(source.classes), 255)])
         if not name or name in source.colors or len(color) != 3 or max(color) > 255:
             raise UserError(f"{path}: line {number}: expected a new name:red,green,blue::, found {line.strip()!r}")
         source.classes.append(name)
-        source.colors[name] = tuple(color)
+        source.colors[name] = (color[0], color[1], color[2])
     masks.read_colors(request, source, request.labels / "SegmentationClass", {}, path)
     return source

@@ -52,7 +52,8 @@ def _read_item(path: Path, number: int, item, labels: list[str], request: Reques
     image = take(item, "image", dict, where)
     size = None
     if image.get("size"):
-        size = tuple(int(side) for side in numbers(image["size"], f"{where}: image.size", 2))
+        height, width = numbers(image["size"], f"{where}: image.size", 2)
+        size = (int(height), int(width))
     written = image.get("path") or f"{name}.jpg"
     found = []
     for index, entry in enumerate(take(item, "annotations", list, where)):
@@ -88,10 +89,11 @@ def _read_colors(values: dict, labels: list[str], source: Source) -> None:
     """Colors of the labels, if the file has them; damaged ones are passed over, they change no label."""
     mask = values["categories"].get("mask")
     for entry in mask.get("colormap", []) if isinstance(mask, dict) else []:
-        color = tuple(entry.get(channel) for channel in "rgb") if isinstance(entry, dict) else ()
-        index = entry.get("label_id") if color else None
-        if isinstance(index, int) and 0 <= index < len(labels) and all(c in range(256) for c in color):
-            source.colors[labels[index]] = color
+        if not isinstance(entry, dict):
+            continue
+        index, red, green, blue = (entry.get(key, -1) for key in ("label_id", "r", "g", "b"))
+        if isinstance(index, int) and 0 <= index < len(labels) and all(c in range(256) for c in (red, green, blue)):
+            source.colors[labels[index]] = (red, green, blue)
 
 
 def _image_name(written: str, subset: str, request: Request) -> str:

@@ -39,9 +39,9 @@ class ImageFolder:
         self._known = frozenset(names)
         self._by_stem, self._by_last = defaultdict(list), defaultdict(list)
         for name in names:
-            path = PurePosixPath(name)
-            self._by_stem[path.with_suffix("").as_posix()].append(name)
-            for last in {path.name.casefold(), path.stem.casefold()}:
+            below = PurePosixPath(name)
+            self._by_stem[below.with_suffix("").as_posix()].append(name)
+            for last in {below.name.casefold(), below.stem.casefold()}:
                 self._by_last[last].append(name)
 
     def find(self, written: str) -> str:

@@ -43,8 +43,7 @@ def read(request: Request) -> Source:
             source.records.append(_read_file(path, request, source))
         except UserError as error:
             source.problems.append(str(error))
-    labels = {layer.label for record in source.records for layer in record.layers}
-    source.classes = sorted(labels - {None, BACKGROUND})
+    source.classes = sorted(source.drawn_labels() - {BACKGROUND})
     return source
 
 

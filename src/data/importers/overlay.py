@@ -23,7 +23,8 @@ def choose(pixels: np.ndarray, seed: int, count: int = MOST) -> list[int]:
     """
     shows = pixels[:, :IGNORE] > 0
     left = np.random.default_rng(seed).permutation(len(pixels)).tolist()
-    chosen, seen = [], np.zeros(shows.shape[1], bool)
+    chosen: list[int] = []
+    seen = np.zeros(shows.shape[1], bool)
     while left and len(chosen) < count:
         best = max(left, key=lambda index: ((shows[index] & ~seen).sum(), shows[index].sum()))
         left.remove(best)

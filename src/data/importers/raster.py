@@ -62,11 +62,12 @@ class Polygon:
         """Square pixels, by the shoelace formula; rings that overlap count twice."""
         return sum(abs(_cross(ring, np.roll(ring, -1, axis=0)).sum()) / 2 for ring in self.rings)
 
-    def draw(self, size):
+    def draw(self, size: tuple[int, int]) -> tuple[Window, np.ndarray]:
         rows, columns = window = _clip(self.box, size)
-        mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        mask = np.zeros((height, width), bool)
         for ring in self.rings:
-            mask |= _fill(ring - (columns.start, rows.start), mask.shape)
+            mask |= _fill(ring - (columns.start, rows.start), (height, width))
         return window, mask
 
 
@@ -94,7 +95,7 @@ class Ellipse:
         a, b = np.hypot(*(np.diag((self.radius_x, self.radius_y)) @ _turn(self.angle)))
         return self.x - a, self.y - b, self.x + a, self.y + b
 
-    def draw(self, size):
+    def draw(self, size: tuple[int, int]) -> tuple[Window, np.ndarray]:
         rows, columns = window = _clip(self.box, size)
         y, x = np.mgrid[rows, columns] + 0.5
         if min(self.radius_x, self.radius_y) <= 0:
@@ -118,7 +119,7 @@ class Bitmap:
     def box(self) -> Box:
         return self.left, self.top, self.left + self.width, self.top + self.height
 
-    def draw(self, size):
+    def draw(self, size: tuple[int, int]) -> tuple[Window, np.ndarray]:
         if self.width * self.height > 4 * size[0] * size[1]:
             raise UserError(f"{self.where}: a mask of {self.height}x{self.width} pixels is larger than the image")
         pixels = self.read()
@@ -209,11 +210,13 @@ def _fill(ring: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _clip(box: Box, size: tuple[int, int]) -> Window:
     """The rows and columns of the image that a box touches; empty where it lies outside."""
     left, top, right, bottom = box
-    slices = []
-    for low, high, limit in ((top, bottom, size[0]), (left, right, size[1])):
-        start = min(max(math.floor(low), 0), limit)
-        slices.append(slice(start, max(start, min(math.ceil(high), limit))))
-    return tuple(slices)
+    return _span(top, bottom, size[0]), _span(left, right, size[1])
+
+
+def _span(low: float, high: float, limit: int) -> slice:
+    """The pixels of one axis, 0 to ``limit``, between two edges."""
+    start = min(max(math.floor(low), 0), limit)
+    return slice(start, max(start, min(math.ceil(high), limit)))
 
 
 def _turn(angle: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element  # only the type; defusedxml reads
 
 import numpy as np
 from defusedxml import DefusedXmlException, ElementTree
@@ -27,7 +28,7 @@ def read_json(path: Path) -> dict:
     return values
 
 
-def read_xml(path: Path):
+def read_xml(path: Path) -> Element:
     """Read an XML file and return its root.
 
     Raises:

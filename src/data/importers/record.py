@@ -36,7 +36,11 @@ class Source:
     colors: dict[str, Color] = field(default_factory=dict)
     records: list[Annotated] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # any of them stops the import
-    notes: Counter = field(default_factory=Counter)  # what was left out, and how often
+    notes: Counter[str] = field(default_factory=Counter)  # what was left out, and how often
+
+    def drawn_labels(self) -> set[str]:
+        """Return the labels of all layers, without the ignored ones."""
+        return {layer.label for record in self.records for layer in record.layers if layer.label is not None}
 
 
 @dataclass(frozen=True)

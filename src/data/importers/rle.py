@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from src.data.importers.raster import Box, Window
 from src.data.importers.reading import take
 from src.errors import UserError
 
@@ -38,10 +39,10 @@ class Rle:
         return float(coco_mask.area({"size": list(self.size), "counts": self.counts}))
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
+    def box(self) -> Box:
         return 0, 0, self.size[1], self.size[0]
 
-    def draw(self, size):
+    def draw(self, size: tuple[int, int]) -> tuple[Window, np.ndarray]:
         height, width = size
         if self.size != size:
             stated = f"{self.size[0]}x{self.size[1]}"

@@ -27,7 +27,8 @@ def palette() -> list[Color]:
     colors = []
     for index in range(256):
         bits = [index >> shift & 1 for shift in range(9)]
-        colors.append(tuple(sum(bits[3 * k + channel] << 7 - k for k in range(3)) for channel in range(3)))
+        red, green, blue = (sum(bits[3 * k + channel] << 7 - k for k in range(3)) for channel in range(3))
+        colors.append((red, green, blue))
     return colors
 
 

@@ -96,14 +96,16 @@ def staging(output: Path) -> Iterator[Path]:
 
 def draw_labels(
     records: list[Annotated], images: ImageFolder, table: ClassTable, folder: Path
-) -> tuple[list[Sample], Counter, list[str]]:
+) -> tuple[list[Sample], Counter[str], list[str]]:
     """Check each image and draw its label into ``folder``.
 
     Returns:
         The samples, sorted by name; how many regions drew nothing or lay outside, and images left out because every
         pixel of them is ignored; and the problems.
     """
-    samples, notes, problems = [], Counter(), []
+    samples: list[Sample] = []
+    notes: Counter[str] = Counter()
+    problems: list[str] = []
     ordered = sorted(records, key=lambda record: flat_name(record.file_name))
     for record in tqdm(ordered, desc="draw labels", unit="image", disable=None):
         try:
@@ -117,7 +119,7 @@ def draw_labels(
         if pixels[IGNORE] == label.size:
             notes["images left out, as every pixel in them is ignored"] += 1
             continue
-        sample = Sample(flat_name(record.file_name), record.file_name, photo, label.shape, pixels)
+        sample = Sample(flat_name(record.file_name), record.file_name, photo, photo.upright, pixels)
         (folder / f"{sample.name}.png").write_bytes(cv2.imencode(".png", label)[1].tobytes())
         samples.append(sample)
     return samples, notes, problems
@@ -133,7 +135,8 @@ def _draw(record: Annotated, photo: Photo, table: ClassTable) -> tuple[np.ndarra
     if record.class_map is None:
         return paint(record.layers, label_size(photo, record.size), table.ids, table.background)
     values = record.class_map.read(record.class_map.path)
-    label_size(photo, values.shape)
+    height, width = values.shape
+    label_size(photo, (height, width))
     try:
         return record.class_map.draw(values, table.ids), {}
     except UserError as error:
