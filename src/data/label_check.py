@@ -62,10 +62,10 @@ def encode_png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
 
 
-def sample_size(image: Path, label: Path) -> int:
-    """A bound on the bytes of a sample in a record, from the files' headers; 0 if they are not readable."""
+def sample_size(image: Path) -> int:
+    """A bound on the bytes of a sample in a record, from the image's header; 0 if it is not readable."""
     try:
-        with Image.open(label) as opened:
+        with Image.open(image) as opened:
             return largest_row(image.stat().st_size, opened.size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return 0  # the check of the sample itself says why

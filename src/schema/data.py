@@ -122,8 +122,10 @@ class DataConfig(Section):
     """Split to train on."""
     val_split: str = "val"
     """Split to evaluate on."""
-    shards: Count = 1
-    """MindRecord files per split."""
+    shards: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """MindRecord files per split; null: one per GiB. An interrupted preparation continues after the last whole one."""
+    verify: Literal["sample", "full"] = "sample"
+    """Check of the records at the start: sizes of all files and the checksums of 64 MiB, or all checksums."""
     crop: Size
     """Size of a training sample, in pixels."""
     base_size: Sides | None = None
