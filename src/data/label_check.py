@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from src.data.info import IGNORE, DatasetInfo
+from src.data.matlab import read_matlab
 from src.errors import UserError
 
 
@@ -29,17 +30,15 @@ def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
-    """Read a label PNG (gray or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
+    """Read a label (PNG, gray or palette, 8 or 16 bits, or MATLAB) and map it to train ids, uint8 [H, W].
 
     Raises:
         UserError: it is unreadable, in color, not of the image's size, or has a value outside the map.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
+    if path.suffix.lower() == ".mat":
+        mode, raw = "MATLAB", read_matlab(path)
+    else:
+        mode, raw = _read_pixels(path)
     raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit per pixel; used as an index, it would be a mask
     if raw.ndim != 2:
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
@@ -55,6 +54,16 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
         pixels = int((raw == unknown).sum())
         raise UserError(f"{path}: label value {unknown} ({pixels} pixels) is outside the map{_mend(unknown, info)}")
     return mapped.astype(np.uint8)
+
+
+def _read_pixels(path: Path) -> tuple[str, np.ndarray]:
+    """Mode and raw values of an image file."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.mode, np.asarray(image)  # a palette image gives its indices
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
 
 
 def encode_png(image: np.ndarray) -> bytes:

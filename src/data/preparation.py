@@ -33,7 +33,7 @@ def _ensure_records(data: DataConfig) -> None:
     records = Path(data.records)
     info = None
     if data.name != "folder" or data.root or data.classes:
-        info = load_dataset_info(data.name, data.root, data.classes)
+        info = load_dataset_info(data.name, data.root, data.classes, data.label_form)
     if not records.exists() or (records.is_dir() and not any(records.iterdir())):
         if info is None or (data.name != "shapes" and not data.root):
             raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")

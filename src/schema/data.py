@@ -109,7 +109,9 @@ class ShapesConfig(Section):
 class DataConfig(Section):
     """Where the data is and how it becomes batches."""
 
-    name: Literal["ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "pascal_context", "shapes"]
+    name: Literal[
+        "ade20k", "camvid", "cityscapes", "coco_stuff", "coco_stuff10k", "folder", "pascal_context", "voc2012",
+        "shapes"]  # fmt: skip
     """The data set; `folder` is your own (docs/data.md), `shapes` draws synthetic scenes."""
     root: str | None = None
     """Folder of the raw images; not needed where the records exist, nor for `shapes`."""
@@ -117,6 +119,8 @@ class DataConfig(Section):
     """Folder of the MindRecord files; written from `root` when missing."""
     classes: str | None = None
     """YAML file with the class names and the label map, for `folder` only; null: `classes.yaml` in `root`."""
+    label_form: Literal["ids", "train_ids"] = "ids"
+    """Which files of Cityscapes' labels to read: `labelIds` or `labelTrainIds`; other sets have one form only."""
     shapes: ShapesConfig = ShapesConfig()
     train_split: str = "train"
     """Split to train on."""

@@ -23,6 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--shards", type=int, metavar="N", help="files per split (default: one per GiB)")
     parser.add_argument("--splits", nargs="+", metavar="NAME", help="default: those of the data set")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="of folder; default: ROOT/classes.yaml")
+    parser.add_argument("--label-form", choices=["ids", "train_ids"], default="ids", help="of cityscapes")
     parser.add_argument(
         "--verify", action="store_true", help="only compare the records in DIR with all their checksums"
     )
@@ -58,7 +59,7 @@ def main() -> None:
     from src.data.mindrecord import write_records
 
     check_writable(arguments.output)
-    info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes)
+    info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes, arguments.label_form)
     shapes = None
     if info.name == "shapes":
         if min(arguments.train, arguments.val, arguments.seed + 1, *arguments.size) < 1:
