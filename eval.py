@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from src.config import load_config
-from src.errors import run_command
+from src.errors import UserError, run_command
 from src.files import check_writable
 
 
@@ -40,6 +40,9 @@ def main() -> None:
     check_writable(output)
     metadata = ensure_records(config.data)
     split = config.data.val_split
+    labeled = metadata.split(split).labels
+    if not labeled and not (arguments.save_predictions or arguments.sheet):
+        raise UserError(f"data.val_split: '{split}' has no labels and so no score; add --save-predictions or --sheet N")
     model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
     samples = EvalPipeline(config.data.records, split, config.data, rank(), world_size())
     output.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,7 @@ def main() -> None:
     )  # fmt: skip
     result = evaluate(model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
     if rank() == 0:
-        print(result.table())
+        print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")
         result.write(output / "eval.json")
         for path in [output / "eval.json", *pictures.finish()]:
             print(f"wrote {path}")

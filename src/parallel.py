@@ -30,6 +30,11 @@ def rank() -> int:
     return communication.get_rank() if communication.GlobalComm.INITED else 0
 
 
+def local_rank() -> int:
+    """Index of this worker among those of its machine, from 0."""
+    return communication.get_local_rank() if communication.GlobalComm.INITED else 0
+
+
 def wait_for_all() -> None:
     """Return once every worker has made this call."""
     sum_counts(np.zeros(1, np.int64))

@@ -15,7 +15,7 @@ class Sample:
 
     name: str  # file name without suffix and the layout's ending
     image: Path
-    label: Path
+    label: Path | None  # None: the layout has no labels
 
 
 def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list[Sample]:
@@ -26,10 +26,22 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
     """
     root = _folder(info, root)
     layout = _layout(info, root, split)
+    samples: dict[str, Sample] = {}
+    for part in (layout, *layout.also):
+        for sample in _list(part, root, split):
+            samples.setdefault(sample.name, sample)
+    for name in (root / layout.without).read_text(encoding="utf-8").split() if layout.without else ():
+        samples.pop(name, None)
+    return [samples[name] for name in sorted(samples)]
+
+
+def _list(layout: Layout, root: Path, split: str) -> list[Sample]:
     image_folder = root / layout.images.format(split=split)
-    label_folder = root / layout.annotations.format(split=split)
     images = _by_name(image_folder, IMAGE_SUFFIXES, layout.image_ending, layout)
-    labels = _by_name(label_folder, (".png",), layout.label_ending, layout)
+    if layout.annotations is None:
+        return [Sample(name, image, None) for name, image in images.items()]
+    label_folder = root / layout.annotations.format(split=split)
+    labels = _by_name(label_folder, (layout.label_suffix,), layout.label_ending, layout)
     lonely = []
     if layout.names:
         names_file = root / layout.names.format(split=split)
@@ -41,7 +53,7 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
         raise UserError(f"{image_folder}: the split '{split}' is empty (looked for {wanted})")
     for name in sorted(images.keys() - labels.keys()):
         folder = label_folder / images[name].parent.relative_to(image_folder)
-        lonely.append(f"{images[name]}: no label {folder / name}{layout.label_ending}.png")
+        lonely.append(f"{images[name]}: no label {folder / name}{layout.label_ending}{layout.label_suffix}")
     for name in sorted(labels.keys() - images.keys()):
         lonely.append(f"{labels[name]}: no image of that name in {image_folder}")
     if lonely:
@@ -54,8 +66,9 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
 def list_splits(info: DatasetInfo, root: str | Path) -> list[str]:
     """Names of the splits that exist below ``root``: those with images and with labels."""
     root = Path(root)
-    found = set()
+    found: set[str] = set()
     for layout in info.layouts:
+        found.update(split for split in layout.splits if _exists(layout, root, split))
         pattern = root / (layout.names or layout.images)
         for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
             split = path.name.removesuffix(pattern.suffix)
@@ -82,17 +95,21 @@ def _layout(info: DatasetInfo, root: Path, split: str) -> Layout:
     for layout in info.layouts:
         if _exists(layout, root, split):
             return layout
-    patterns = " or ".join(" + ".join(_parts(layout)) for layout in info.layouts)
+    layouts = [layout for layout in info.layouts if split in layout.splits] or info.layouts
+    patterns = " or ".join(" + ".join(dict.fromkeys(_parts(layout))) for layout in layouts if layout.annotations)
     splits = list_splits(info, root)
     found = f"the splits there are {', '.join(splits)}" if splits else "no split is there"
     raise UserError(f"data.root: {root} has no split '{split}': expected {patterns}; {found}")
 
 
 def _parts(layout: Layout) -> list[str]:
-    return [part for part in (layout.images, layout.annotations, layout.names) if part]
+    parts = [layout.images, layout.annotations, layout.names, layout.without]
+    return [part for part in parts if part] + [part for other in layout.also for part in _parts(other)]
 
 
 def _exists(layout: Layout, root: Path, split: str) -> bool:
+    if layout.splits and split not in layout.splits:
+        return False
     return all((root / part.format(split=split)).exists() for part in _parts(layout))
 
 

@@ -13,13 +13,17 @@ class Layout:
     """
 
     images: str  # folder
-    annotations: str  # folder
+    annotations: str | None  # folder; None: the images have no labels
     image_ending: str = ""
     label_ending: str = ""
+    label_suffix: str = ".png"
     nested: bool = False  # the files are in subfolders of these folders
     skipped: str | None = None  # labels with this ending are copies with other values
     names: str | None = None  # text file of the split, one NAME per line; without it the split is every file
     label_map: dict[int, int] | None = None  # if this layout's labels hold other values than the set's
+    splits: tuple[str, ...] = ()  # the layout is for these splits only; empty: for all
+    also: tuple["Layout", ...] = ()  # further samples of the split; of two with one name the first is taken
+    without: str | None = None  # text file with NAMEs that do not belong to the split
 
 
 @dataclass(frozen=True)

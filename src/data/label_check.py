@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from src.data.info import IGNORE, DatasetInfo
+from src.data.matlab import read_matlab
 from src.errors import UserError
 
 
@@ -29,17 +30,15 @@ def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
-    """Read a label PNG (gray or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
+    """Read a label (PNG, gray or palette, 8 or 16 bits, or MATLAB) and map it to train ids, uint8 [H, W].
 
     Raises:
         UserError: it is unreadable, in color, not of the image's size, or has a value outside the map.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
+    if path.suffix.lower() == ".mat":
+        mode, raw = "MATLAB", read_matlab(path)
+    else:
+        mode, raw = _read_pixels(path)
     raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit per pixel; used as an index, it would be a mask
     if raw.ndim != 2:
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
@@ -57,15 +56,25 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
     return mapped.astype(np.uint8)
 
 
+def _read_pixels(path: Path) -> tuple[str, np.ndarray]:
+    """Mode and raw values of an image file."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.mode, np.asarray(image)  # a palette image gives its indices
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """Encode a gray [H, W] or RGB [H, W, 3] uint8 array as PNG."""
     return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
 
 
-def sample_size(image: Path, label: Path) -> int:
-    """A bound on the bytes of a sample in a record, from the files' headers; 0 if they are not readable."""
+def sample_size(image: Path) -> int:
+    """A bound on the bytes of a sample in a record, from the image's header; 0 if it is not readable."""
     try:
-        with Image.open(label) as opened:
+        with Image.open(image) as opened:
             return largest_row(image.stat().st_size, opened.size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return 0  # the check of the sample itself says why

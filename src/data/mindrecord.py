@@ -1,45 +1,29 @@
 """Writing the MindRecord files of a data set (see ``records``), whole or not at all."""
 
+import fcntl
 import json
 import shutil
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from mindspore.mindrecord import FileWriter
 from tqdm import tqdm
 
-from src.data.folders import Sample, list_samples, with_label_map
+from src.data.folders import with_label_map
+from src.data.in_order import in_order
 from src.data.info import IGNORE, DatasetInfo
-from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
-from src.data.records import SCHEMA_VERSION, Metadata, Split
-from src.data.shapes import scene
+from src.data.records import SCHEMA_VERSION, Metadata, Split, describe_file
+from src.data.shards import Shard, Tally
+from src.data.sources import Files, Row, Scenes, Source
 from src.errors import UserError, listing
-from src.files import sha256
+from src.files import write_text
 from src.schema.data import ShapesConfig
 
-COLUMNS = {
-    "image": {"type": "bytes"},
-    "label": {"type": "bytes"},
-    "name": {"type": "string"},
-    "height": {"type": "int32"},
-    "width": {"type": "int32"},
-}
-LARGEST_PAGE = 1 << 28
-
-
-class _Row:
-    """One sample on its way into a record."""
-
-    def __init__(self, name: str, image: bytes, label: np.ndarray):
-        self.name, self.image, self.label = name, image, label
-
-    def columns(self) -> dict:
-        height, width = self.label.shape
-        image, label = self.image, encode_png(self.label)
-        return {"image": image, "label": label, "name": self.name, "height": height, "width": width}
+SHARD_BYTES = 1 << 30  # so much at most is written again after an interruption
+MOST_SHARDS = 1000
 
 
 def write_records(
@@ -47,18 +31,23 @@ def write_records(
     root: str | Path | None,
     output: str | Path,
     splits: Sequence[str] = ("train", "val"),
-    shards: int = 1,
+    shards: int | None = None,
     shapes: ShapesConfig | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
 ) -> Metadata:
     """Write the records of ``splits`` into the folder ``output``.
 
-    Everything is written into a temporary folder beside it, which is renamed when complete. (The files themselves must
-    keep their names: a renamed MindRecord file silently reads the original.)
+    Everything is written into a hidden folder beside it (``.NAME.writing``), and the folder inside is renamed when
+    complete. (The files themselves must keep their names: a renamed MindRecord file silently reads the original.) If
+    the work is interrupted, the hidden folder stays, and the next run takes the finished shards from it; bad samples
+    leave nothing behind. The files are the same bytes for any number of workers.
 
     Args:
+        shards: files per split; None: one per GiB.
         shapes: settings of the synthetic set, when ``info`` is ``shapes``; ``root`` is not used then.
         overwrite: replace an existing folder, once the new one is complete.
+        workers: threads; None: one per core. At most twice as many samples are in memory.
 
     Raises:
         UserError: bad or missing files (all are listed), an existing output, or an unwritable folder.
@@ -67,31 +56,25 @@ def write_records(
     _check_output(output, overwrite)
     if info.layouts:  # all splits of a set lie in one layout
         info = with_label_map(info, root, splits[0])
-    sources = {split: _source(info, root, split, shapes) for split in splits}
-    beside, replaced = (output.with_name(f".{output.name}.{state}") for state in ("writing", "replaced"))
+    sources = {split: _source(info, root, split, shapes, workers) for split in splits}
+    beside = output.with_name(f".{output.name}.writing")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        facts = {}
-        for split, source in sources.items():
-            with tqdm(source.rows, total=source.count, desc=f"write {split}", unit="image", disable=None) as bar:
-                facts[split] = _write_split(beside / f"{split}.mindrecord", bar, source, info, shards)
-        metadata = Metadata(
-            SCHEMA_VERSION, info.name, list(info.classes), [list(color) for color in info.colors],
-            {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
-            {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
-        )  # fmt: skip
-        (beside / "metadata.json").write_text(json.dumps(asdict(metadata), indent=2) + "\n", encoding="utf-8")
-        _write_manifest(beside)
-        if output.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-            output.rename(replaced)
-        beside.rename(output)
-        shutil.rmtree(replaced, ignore_errors=True)
+        with _working_folder(beside):
+            records, notes = beside / "records", beside / "notes"
+            facts = {}
+            for split, source in sources.items():
+                files = _shards(records / f"{split}.mindrecord", notes, info, source, shards)
+                facts[split] = _write_split(split, files, source, len(info.classes), workers)
+            metadata = Metadata(
+                SCHEMA_VERSION, info.name, list(info.classes), [list(color) for color in info.colors],
+                {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
+                {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
+            )  # fmt: skip
+            write_text(records / "metadata.json", json.dumps(asdict(metadata), indent=2) + "\n")
+            _write_manifest(records, notes)
+            _put_in_place(records, output)
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return metadata
 
 
@@ -105,90 +88,112 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise UserError(f"{output} exists already; use --overwrite to replace it, or another --output")
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The rows of a split, and what the writer must know before the first one."""
+@contextmanager
+def _working_folder(folder: Path) -> Iterator[None]:
+    """Make the hidden folder, for this process alone; it is kept only if an interruption leaves finished shards."""
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    (folder / "notes").mkdir(exist_ok=True)
+    keep = False
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another process is writing these records; wait until it has finished") from None
+        except OSError:
+            pass  # a file system without locks
+        try:
+            yield
+        except (KeyboardInterrupt, OSError):
+            keep = any((folder / "notes").iterdir())
+            raise
+        finally:
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    rows: Iterable[_Row]
-    count: int
-    largest: int  # bytes that no row exceeds
-    total: int  # bytes of all rows, roughly
 
-
-def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> _Source:
+def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None, workers: int | None) -> Source:
     """Open a split, so that missing files are found before anything is written."""
     if info.name == "shapes":
-        shapes = shapes or ShapesConfig()
-        count = getattr(shapes, split, None) if split in ("train", "val") else None
-        if count is None:
-            raise UserError(f"the synthetic set has the splits train and val, not '{split}'")
-        largest = largest_row(3 * shapes.size[0] * shapes.size[1], shapes.size)
-        return _Source(_shape_rows(shapes, split, count), count, largest, count * largest)
-    samples = list_samples(info, root, split)
-    sizes = [sample_size(sample.image, sample.label) for sample in samples]
-    return _Source(_file_rows(samples, info), len(samples), max(sizes), sum(sizes))
+        return Scenes(shapes or ShapesConfig(), split)
+    return Files(info, root, split, workers)
 
 
-def _shape_rows(shapes: ShapesConfig, split: str, count: int) -> Iterator[_Row]:
-    for index in range(count):
-        image, label = scene(shapes.seed, split, index, shapes.size)
-        yield _Row(f"{split}_{index:05d}", encode_png(image), label)
+def _shards(path: Path, notes: Path, info: DatasetInfo, source: Source, count: int | None) -> list[Shard]:
+    """Divide a split; each shard holds consecutive samples, so the records are in the order of the names."""
+    count = min(count or -(-source.total // SHARD_BYTES), MOST_SHARDS, len(source))
+    ends = [len(source) * shard // count for shard in range(count + 1)]
+    width = len(str(count - 1))
+    names = [f"{path.name}{shard:0{width}d}" if count > 1 else path.name for shard in range(count)]
+    known = {name for shard in names for name in (shard, f"{shard}.db")}
+    for other in path.parent.glob(f"{path.name}*"):  # of an earlier run with another number of shards
+        if other.name not in known:
+            other.unlink()
+            (notes / f"{other.name}.json").unlink(missing_ok=True)
+    return [
+        Shard(path.with_name(name), notes, info, source, *ends[shard : shard + 2]) for shard, name in enumerate(names)
+    ]
 
 
-def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
-    """Yield checked samples; after a bad one only the checks continue, and all bad ones are reported together."""
-    problems = []
-    for sample in samples:
-        try:
-            data, size = check_image(sample.image)
-            label = map_label(sample.label, info, size)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        if not problems:
-            yield _Row(sample.name, data, label)
-    if problems:
-        raise UserError(f"{len(problems)} of {len(samples)} samples are not usable:\n{listing(problems)}")
+def _write_split(split: str, shards: list[Shard], source: Source, classes: int, workers: int | None) -> Split:
+    """Write the shards that no earlier run has finished.
 
-
-def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: DatasetInfo, shards: int) -> Split:
-    """Write a split; each shard holds consecutive samples, so the records are in the order of the names."""
-    pixels = np.zeros(256, np.int64)
-    sizes = set()
-    ends = [source.count * (shard + 1) // min(shards, source.count) for shard in range(min(shards, source.count))]
-    writer = None
-    for number, row in enumerate(rows):
-        pixels += np.bincount(row.label.ravel(), minlength=256)
-        sizes.add(row.label.shape)
-        if writer is None:
-            shard = bisect_right(ends, number)
-            suffix = f"{shard:0{len(str(len(ends) - 1))}d}" if len(ends) > 1 else ""
-            writer = _writer(path.with_name(path.name + suffix), source)
-        writer.write_raw_data([row.columns()])
-        if number + 1 in ends:
-            writer.commit()
-            writer = None
-    labeled = max(int(pixels[:IGNORE].sum()), 1)
-    shares = (pixels[: len(info.classes)] / labeled).round(8).tolist()
-    size = list(sizes.pop()) if len(sizes) == 1 else None
-    return Split(source.count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
-
-
-def _writer(path: Path, source: _Source) -> FileWriter:
-    """Return a writer whose files do not start at the default 50 MB.
-
-    A page must hold the largest row, and the header the list of all pages, about 200 bytes each.
+    After a bad sample only the checks continue, and all bad ones are reported together.
     """
-    page = 1 << 20
-    while page < min(max(2 * source.largest, source.total // 1000), LARGEST_PAGE):
-        page *= 2
-    writer = FileWriter(str(path), shard_num=1)
-    writer.set_header_size(1 << 20)
-    writer.set_page_size(page)
-    writer.add_schema(COLUMNS, "segmentation sample")
-    return writer
+    total, missing = Tally(), []
+    for shard in shards:
+        tally = shard.finished()
+        if tally:
+            total.add(tally)
+        else:
+            missing.append(shard)
+    done = len(source) - sum(len(shard.samples) for shard in missing)
+    if done:
+        print(f"continuing an interrupted run: {done} of {len(source)} images of {split} are written", flush=True)
+    indices = (index for shard in missing for index in shard.samples)
+    bar = tqdm(
+        in_order(partial(_load, source), indices, workers),
+        total=len(source), initial=done, desc=f"write {split}", unit="image", disable=None,
+    )  # fmt: skip
+    with bar:
+        rows = iter(bar)
+        for shard in missing:
+            total.add(shard.write(_usable(islice(rows, len(shard.samples)), rows, len(source))))
+    labeled = max(int(total.pixels[:IGNORE].sum()), 1)
+    shares = (total.pixels[:classes] / labeled).round(8).tolist()
+    size = list(next(iter(total.sizes))) if len(total.sizes) == 1 else None
+    ignored = round(float(total.pixels[IGNORE] / total.pixels.sum()), 8)
+    return Split(len(source), size, shares, ignored, source.labels)
 
 
-def _write_manifest(folder: Path) -> None:
-    files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256(p)} for p in sorted(folder.iterdir())}
-    (folder / "manifest.json").write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
+def _load(source: Source, index: int) -> Row | UserError:
+    """A sample, or what is wrong with it."""
+    try:
+        return source.load(index)
+    except UserError as error:
+        return error
+
+
+def _usable(rows: Iterator[Row | UserError], rest: Iterator[Row | UserError], count: int) -> Iterator[Row]:
+    """Yield ``rows``; at the first problem look for others in ``rest`` and report all."""
+    for row in rows:
+        if isinstance(row, UserError):
+            problems = [str(row), *(str(other) for other in rest if isinstance(other, UserError))]
+            raise UserError(f"{len(problems)} of {count} samples are not usable:\n{listing(problems)}")
+        yield row
+
+
+def _write_manifest(records: Path, notes: Path) -> None:
+    """Sizes and checksums of all files; the shards' were taken when they were finished."""
+    files: dict[str, dict] = {"metadata.json": describe_file(records / "metadata.json")}
+    for note in sorted(notes.iterdir()):
+        files.update(json.loads(note.read_text(encoding="utf-8"))["files"])
+    write_text(records / "manifest.json", json.dumps({"files": dict(sorted(files.items()))}, indent=1) + "\n")
+
+
+def _put_in_place(records: Path, output: Path) -> None:
+    replaced = output.with_name(f".{output.name}.replaced")
+    if output.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+        output.rename(replaced)
+    records.rename(output)
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -89,12 +89,16 @@ class TrainPipeline:
         rank, world_size: index and number of workers; worker r takes rows r * B/W to (r + 1) * B/W of a batch.
 
     Raises:
-        UserError: the batch is larger than the data set or cannot be divided, or samples differ in size.
+        UserError: the split has no labels, the batch is larger than the data set or cannot be divided, or samples
+            differ in size.
     """
 
     def __init__(self, records, split: str, data: DataConfig, batch_size: int, seed: int, rank=0, world_size=1):
         self.records, self.split, self.data = str(records), split, data
-        self.count = read_metadata(records).split(split).count
+        facts = read_metadata(records).split(split)
+        self.count = facts.count
+        if not facts.labels:
+            raise UserError(f"data.train_split: the split '{split}' has no labels; it serves for predictions only")
         if batch_size > self.count:
             raise UserError(
                 f"train.batch_size: a batch of {batch_size} is larger than the split '{split}' with its {self.count} "

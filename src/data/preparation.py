@@ -7,31 +7,33 @@ from src.data.info import DatasetInfo
 from src.data.mindrecord import write_records
 from src.data.records import Metadata, check_records, read_metadata
 from src.errors import UserError
-from src.parallel import rank, wait_for_all
+from src.parallel import local_rank, rank, wait_for_all
 from src.schema.data import DataConfig
 
 
 def ensure_records(data: DataConfig) -> Metadata:
     """Check the records of a configuration, or write them when they are missing, and say so.
 
-    Of several workers the first goes ahead while the others wait; they then find the records complete.
+    One worker of each machine does it while the others wait: first that of rank 0; then, if there are several machines,
+    the first one of each other machine, which finds the records complete if the machines share the folder.
 
     Raises:
         UserError: damaged records, or records of another data set than the config describes.
     """
-    if rank() > 0:
-        wait_for_all()
-    metadata = _ensure_records(data)
     if rank() == 0:
-        wait_for_all()
-    return metadata
+        _ensure_records(data)
+    wait_for_all()
+    if rank() > 0 and local_rank() == 0:
+        _ensure_records(data)
+    wait_for_all()
+    return read_metadata(data.records)
 
 
-def _ensure_records(data: DataConfig) -> Metadata:
+def _ensure_records(data: DataConfig) -> None:
     records = Path(data.records)
     info = None
     if data.name != "folder" or data.root or data.classes:
-        info = load_dataset_info(data.name, data.root, data.classes)
+        info = load_dataset_info(data.name, data.root, data.classes, data.label_form)
     if not records.exists() or (records.is_dir() and not any(records.iterdir())):
         if info is None or (data.name != "shapes" and not data.root):
             raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
@@ -39,13 +41,13 @@ def _ensure_records(data: DataConfig) -> Metadata:
         source = "generated scenes" if data.name == "shapes" else data.root
         print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
         shapes = data.shapes if data.name == "shapes" else None
-        return write_records(info, data.root, records, splits, data.shards, shapes)
+        write_records(info, data.root, records, splits, data.shards, shapes)
+        return
     metadata = read_metadata(records)
-    check_records(records)
+    check_records(records, data.verify == "full")
     _check_same(metadata, info, data)
     for split in (data.train_split, data.val_split):
         metadata.split(split)
-    return metadata
 
 
 def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:

@@ -109,7 +109,9 @@ class ShapesConfig(Section):
 class DataConfig(Section):
     """Where the data is and how it becomes batches."""
 
-    name: Literal["ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "pascal_context", "shapes"]
+    name: Literal[
+        "ade20k", "camvid", "cityscapes", "coco_stuff", "coco_stuff10k", "folder", "pascal_context", "voc2012",
+        "shapes"]  # fmt: skip
     """The data set; `folder` is your own (docs/data.md), `shapes` draws synthetic scenes."""
     root: str | None = None
     """Folder of the raw images; not needed where the records exist, nor for `shapes`."""
@@ -117,13 +119,17 @@ class DataConfig(Section):
     """Folder of the MindRecord files; written from `root` when missing."""
     classes: str | None = None
     """YAML file with the class names and the label map, for `folder` only; null: `classes.yaml` in `root`."""
+    label_form: Literal["ids", "train_ids"] = "ids"
+    """Which files of Cityscapes' labels to read: `labelIds` or `labelTrainIds`; other sets have one form only."""
     shapes: ShapesConfig = ShapesConfig()
     train_split: str = "train"
     """Split to train on."""
     val_split: str = "val"
     """Split to evaluate on."""
-    shards: Count = 1
-    """MindRecord files per split."""
+    shards: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """MindRecord files per split; null: one per GiB. An interrupted preparation continues after the last whole one."""
+    verify: Literal["sample", "full"] = "sample"
+    """Check of the records at the start: sizes of all files and the checksums of 64 MiB, or all checksums."""
     crop: Size
     """Size of a training sample, in pixels."""
     base_size: Sides | None = None

@@ -1,6 +1,7 @@
 """Write a data set's raw folders as MindRecord, checking every image and label.
 
 python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/camvid
+python -m src.tools.prepare_data --verify --output data/camvid
 """
 
 import argparse
@@ -16,12 +17,16 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     shapes, names = ShapesConfig(), get_args(DataConfig.model_fields["name"].annotation)
     parser = argparse.ArgumentParser(description="Write a data set as MindRecord, checking every image and label.")
-    parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--dataset", metavar="NAME", help=", ".join(names))
     parser.add_argument("--root", type=Path, metavar="DIR", help="raw images and labels (not for shapes)")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the records")
-    parser.add_argument("--shards", type=int, default=1, metavar="N", help="files per split (default: 1)")
+    parser.add_argument("--shards", type=int, metavar="N", help="files per split (default: one per GiB)")
     parser.add_argument("--splits", nargs="+", metavar="NAME", help="default: those of the data set")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="of folder; default: ROOT/classes.yaml")
+    parser.add_argument("--label-form", choices=["ids", "train_ids"], default="ids", help="of cityscapes")
+    parser.add_argument(
+        "--verify", action="store_true", help="only compare the records in DIR with all their checksums"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing records")
     parser.add_argument("--train", type=int, default=shapes.train, metavar="N", help="of shapes: training scenes")
     parser.add_argument("--val", type=int, default=shapes.val, metavar="N", help="of shapes: validation scenes")
@@ -30,17 +35,31 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def verify(records: Path) -> None:
+    """Compare every byte of the records with the checksums."""
+    from src.data.records import check_records, read_metadata
+
+    read_metadata(records)
+    check_records(records, full=True)
+    print(f"{records}: all files match their checksums")
+
+
 def main() -> None:
     """Write the records and print what is in them."""
     arguments = parse_arguments()
-    if not 1 <= arguments.shards <= 1000:
+    if arguments.verify:
+        verify(arguments.output)
+        return
+    if not arguments.dataset:
+        raise UserError("--dataset NAME is missing: the data set to prepare")
+    if arguments.shards is not None and not 1 <= arguments.shards <= 1000:
         raise UserError(f"--shards {arguments.shards}: expected 1 to 1000")
 
     from src.data.catalog import load_dataset_info
     from src.data.mindrecord import write_records
 
     check_writable(arguments.output)
-    info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes)
+    info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes, arguments.label_form)
     shapes = None
     if info.name == "shapes":
         for option, least in (("train", 1), ("val", 1), ("seed", 0)):

@@ -1,6 +1,7 @@
 """Records: metadata, label map, and that every kind of bad input is named and leaves nothing behind."""
 
 import json
+from hashlib import sha256
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from src.data.preparation import ensure_records
 from src.data.records import check_records, read_metadata
 from src.errors import UserError
 from src.schema.data import ShapesConfig
+from tests.commands import run_inside
 from tests.data.conftest import write_pair
 
 
@@ -149,17 +151,6 @@ def test_all_bad_files_are_listed_up_to_twenty(raw, tmp_path):
     assert "and 5 more" in message
 
 
-def test_interrupt_leaves_nothing(raw, tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("src.data.mindrecord._write_manifest", interrupt)
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(KeyboardInterrupt):
-        write(raw, tmp_path / "out")
-    assert sorted(tmp_path.iterdir()) == before
-
-
 def test_existing_records_are_kept_unless_overwritten(raw, tmp_path):
     write(raw, tmp_path / "out")
     with pytest.raises(UserError, match="exists already; use --overwrite"):
@@ -203,6 +194,53 @@ def test_damaged_records_are_named_with_the_mend(records, data_config, file, dam
     assert piece in str(caught.value)
     assert file in str(caught.value)
     assert f"remove the folder {records} and prepare the data again" in str(caught.value)
+
+
+def test_large_records_are_checked_in_part_or_as_a_whole(raw, tmp_path, data_config, monkeypatch):
+    """Every fourth piece is compared before a training, all with `verify`; missing bytes are always noticed."""
+    monkeypatch.setattr("src.data.records.PIECE", 1 << 16)
+    folder = tmp_path / "out"
+    write(raw, folder, shards=2)
+    pieces = [(path, at) for path in folder.glob("*.mindrecord*") for at in range(0, path.stat().st_size, 1 << 16)]
+    monkeypatch.setattr("src.data.records.SAMPLE", len(pieces) // 4 << 16)
+    noticed = 0
+    for path, at in pieces:
+        data = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(UserError, match=f"{path.name} does not match its checksum"):
+            ensure_records(data_config(folder, verify="full"))
+        try:
+            ensure_records(data_config(folder))
+        except UserError:
+            noticed += 1
+        path.write_bytes(data)
+    assert len(pieces) // 8 < noticed < len(pieces) // 2
+    truncate(pieces[0][0])
+    with pytest.raises(UserError, match="bytes, expected"):
+        ensure_records(data_config(folder))
+
+
+def test_manifests_of_earlier_versions_are_read(records, data_config):
+    """They have one checksum per file."""
+    path = records / "manifest.json"
+    names = json.loads(path.read_text())["files"]
+    files = {name: (records / name).read_bytes() for name in names}
+    entries = {name: {"bytes": len(data), "sha256": sha256(data).hexdigest()} for name, data in files.items()}
+    path.write_text(json.dumps({"files": entries}))
+    ensure_records(data_config(records))
+    flip(records / "val.mindrecord")
+    with pytest.raises(UserError, match="val.mindrecord does not match its checksum"):
+        ensure_records(data_config(records))
+
+
+def test_verify_command(records, monkeypatch, capsys):
+    arguments = ["src.tools.prepare_data", "--verify", "--output", records]
+    assert run_inside(monkeypatch, *arguments) == 0
+    assert f"{records}: all files match their checksums" in capsys.readouterr().out
+    flip(records / "val.mindrecord")
+    assert run_inside(monkeypatch, *arguments) == 2
+    assert "val.mindrecord does not match its checksum" in capsys.readouterr().err
 
 
 def test_records_of_another_data_set_are_refused(records, data_config, raw):

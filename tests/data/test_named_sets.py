@@ -7,13 +7,14 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from src.config import load_config
 from src.data.catalog import NAMED, load_dataset_info
 from src.data.folders import list_samples, list_splits
 from src.data.info import IGNORE
 from src.data.mindrecord import write_records
-from src.data.pipeline import EvalPipeline
+from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.data.preparation import ensure_records
 from src.data.transforms import build_transforms
 from src.errors import UserError
@@ -23,7 +24,14 @@ from src.schema.training import EvalConfig
 from tests.data.raw_data import picture
 
 TABLES = Path(__file__).parents[3] / "shared" / "datasets"
-COUNTS = {"ade20k": 150, "cityscapes": 19, "coco_stuff": 171, "pascal_context": 59}
+COUNTS = {
+    "ade20k": 150,
+    "cityscapes": 19,
+    "coco_stuff": 171,
+    "coco_stuff10k": 171,
+    "pascal_context": 59,
+    "voc2012": 21,
+}
 # Where a sample of each split lies; every second line is a label.
 FILES = {
     "ade20k": """images/training/ADE_train_00000001.jpg
@@ -40,26 +48,84 @@ FILES = {
                      annotations/train2017/000000000009.png
                      images/val2017/000000000139.jpg
                      annotations/val2017/000000000139.png""",
+    "coco_stuff10k": """images/COCO_train2014_000000000077.jpg
+                        annotations/COCO_train2014_000000000077.mat
+                        images/COCO_train2014_000000000349.jpg
+                        annotations/COCO_train2014_000000000349.mat""",
     "pascal_context": """JPEGImages/2008_000002.jpg
                          SegmentationClassContext/2008_000002.png
                          JPEGImages/2008_000003.jpg
                          SegmentationClassContext/2008_000003.png""",
+    "voc2012": """VOC2012/JPEGImages/2007_000032.jpg
+                  VOC2012/SegmentationClass/2007_000032.png
+                  VOC2012/JPEGImages/2007_000033.jpg
+                  VOC2012/SegmentationClass/2007_000033.png
+                  VOC2012/JPEGImages/2008_000002.jpg
+                  VOCaug/dataset/cls/2008_000002.mat
+                  VOC2012/JPEGImages/2008_000003.jpg
+                  VOCaug/dataset/cls/2008_000003.mat
+                  VOC2012/JPEGImages/2007_000032.jpg
+                  VOCaug/dataset/cls/2007_000032.mat
+                  VOC2012/JPEGImages/2007_000033.jpg
+                  VOCaug/dataset/cls/2007_000033.mat""",
+}
+# Text files of the splits; 2007_000001 and 000000000001 are images in none of them.
+LISTS = {
+    "coco_stuff10k": {
+        "imageLists/train.txt": "COCO_train2014_000000000077",
+        "imageLists/test.txt": "COCO_train2014_000000000349",
+    },
+    "pascal_context": {
+        "ImageSets/SegmentationContext/train.txt": "2008_000002",
+        "ImageSets/SegmentationContext/val.txt": "2008_000003",
+    },
+    "voc2012": {
+        "VOC2012/ImageSets/Segmentation/train.txt": "2007_000032",
+        "VOC2012/ImageSets/Segmentation/val.txt": "2007_000033",
+        "VOCaug/dataset/train.txt": "2008_000002 2007_000033",
+        "VOCaug/dataset/val.txt": "2008_000003 2007_000032",
+    },
+}
+OTHERS = {
+    "coco_stuff10k": "images/COCO_train2014_000000000001.jpg",
+    "pascal_context": "JPEGImages/2007_000001.jpg",
+    "voc2012": "VOC2012/JPEGImages/2007_000001.jpg",
 }
 # Raw values of a label, and the train ids they become.
 VALUES = {
     "ade20k": ([0, 1, 2, 150], [IGNORE, 0, 1, 149]),
     "cityscapes": ([0, 6, 7, 8, 16, 31, 33, 255], [IGNORE, IGNORE, 0, 1, IGNORE, 16, 18, IGNORE]),
     "coco_stuff": ([0, 10, 12, 91, 181, 255], [0, 10, 11, 80, 170, IGNORE]),
+    "coco_stuff10k": ([0, 1, 11, 13, 92, 182], [IGNORE, 0, 10, 11, 80, 170]),
+    "voc2012": ([0, 1, 20, 255], [0, 1, 20, IGNORE]),
     "pascal_context": ([0, 1, 2, 59], [IGNORE, 0, 1, 58]),
     "pascal_context459": ([1, 2, 9, 255, 284, 458, 459], [IGNORE, 0, 1, IGNORE, 36, 58, IGNORE]),
 }
-UNKNOWN = {"ade20k": 151, "cityscapes": 34, "coco_stuff": 11, "pascal_context": 60}
+UNKNOWN = {
+    "ade20k": 151,
+    "cityscapes": 34,
+    "coco_stuff": 11,
+    "coco_stuff10k": 12,
+    "pascal_context": 60,
+    "voc2012": 21,
+}
 
 
 def write_label(path: Path, values: list[int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = np.uint8 if max(values) < 256 else np.uint16
-    cv2.imwrite(str(path), np.resize(np.array(values, kind), (24, 32)))
+    label = np.resize(np.array(values, kind), (24, 32))
+    if path.suffix == ".mat":
+        write_matlab(path, label)
+    else:
+        cv2.imwrite(str(path), label)
+
+
+def write_matlab(path: Path, label: np.ndarray) -> None:
+    """Write the label as the release does whose folder it is in."""
+    key = {"annotations": "S", "trainval": "LabelMap", "cls": "GTcls"}[path.parent.name]
+    parts = {"Segmentation": label, "Boundaries": np.zeros(20), "CategoriesPresent": np.unique(label)}
+    savemat(path, {key: parts if key == "GTcls" else label, "names": ["other"]}, do_compression=True)
 
 
 def write_files(root: Path, name: str, values: list[int]) -> list[Path]:
@@ -69,12 +135,11 @@ def write_files(root: Path, name: str, values: list[int]) -> list[Path]:
         image.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(image), picture(index))
         write_label(label, values)
-    if name == "pascal_context":
-        lists = root / "ImageSets/SegmentationContext"
-        lists.mkdir(parents=True)
-        (lists / "train.txt").write_text("2008_000002\n")
-        (lists / "val.txt").write_text("2008_000003\n")
-        cv2.imwrite(str(root / "JPEGImages/2007_000001.jpg"), picture(9))  # of VOC, in none of the lists
+    for path, names in LISTS.get(name, {}).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("\n".join(names.split()) + "\n")
+    if name in OTHERS:
+        cv2.imwrite(str(root / OTHERS[name]), picture(9))
     return files[1::2]
 
 
@@ -128,12 +193,12 @@ def test_files_are_found_and_labels_mapped(name, tmp_path):
     raw, expected = VALUES[name]
     write_files(tmp_path, name, raw)
     info = load_dataset_info(name)
-    assert list_splits(info, tmp_path) == sorted(info.splits)
+    assert list_splits(info, tmp_path) == sorted({*info.splits, *({"train"} if name == "voc2012" else ())})
     data = base_config(name, tmp_path, root=tmp_path, records=tmp_path / "records")
     assert (data.train_split, data.val_split) == info.splits
     metadata = ensure_records(data)
     assert {split: facts.count for split, facts in metadata.splits.items()} == {
-        info.splits[0]: 2 if name == "cityscapes" else 1,
+        info.splits[0]: {"cityscapes": 2, "voc2012": 3}.get(name, 1),
         info.splits[1]: 1,
     }
     ((image, label, sample),) = EvalPipeline(data.records, data.val_split, data)
@@ -141,7 +206,7 @@ def test_files_are_found_and_labels_mapped(name, tmp_path):
     # short and long side of the 24x32 image fit into those of base_size
     size = {"pascal_context": (390, 520), "cityscapes": (24, 32)}.get(name, (512, 683))
     assert image.shape == (1, 3, *size)
-    assert sample == {"cityscapes": "lindau_000000_000019"}.get(name, Path(FILES[name].split()[-1]).stem)
+    assert sample == Path(FILES[name].split()[-1]).stem.partition("_gtFine")[0]
     assert ensure_records(data) == metadata  # and without the raw data
     assert ensure_records(data.model_copy(update={"root": None})) == metadata
 
@@ -158,9 +223,109 @@ def test_pascal_context_with_the_ids_of_the_459_class_release(tmp_path):
     assert ensure_records(data.model_copy(update={"root": None})).split("val").count == 1
 
 
+def test_pascal_context_from_the_release(tmp_path):
+    for label in write_files(tmp_path, "pascal_context", [0, 1]):
+        write_label(tmp_path / "trainval" / f"{label.stem}.mat", VALUES["pascal_context459"][0])
+        label.unlink()
+    (tmp_path / "SegmentationClassContext").rmdir()
+    data = base_config("pascal_context", tmp_path, root=tmp_path, records=tmp_path / "records")
+    ensure_records(data)
+    ((_, label, _),) = EvalPipeline(data.records, "val", data)
+    np.testing.assert_array_equal(label, np.resize(VALUES["pascal_context459"][1], (24, 32)))
+
+
+def test_voc_with_sbd_takes_vocs_own_labels_and_leaves_out_its_validation(tmp_path):
+    write_files(tmp_path, "voc2012", [1])
+    info = load_dataset_info("voc2012")
+    found = {sample.name: sample.label.relative_to(tmp_path).parts[0] for sample in
+             list_samples(info, tmp_path, "train_aug")}  # fmt: skip
+    assert found == {"2007_000032": "VOC2012", "2008_000002": "VOCaug", "2008_000003": "VOCaug"}
+    assert [sample.name for sample in list_samples(info, tmp_path, "train")] == ["2007_000032"]
+    (tmp_path / "VOCaug/dataset/val.txt").unlink()
+    with pytest.raises(UserError, match="no split 'train_aug': expected .*VOCaug/dataset/cls.*VOCaug/dataset/val.txt"):
+        list_samples(info, tmp_path, "train_aug")
+
+
+def test_the_palette_of_voc():
+    """The colors by which VOC's own PNG files show the classes: bits of the index, spread over the colors."""
+    info = load_dataset_info("voc2012")
+    for index, color in enumerate(info.colors):
+        bits = [index >> bit & 1 for bit in range(6)]
+        assert color == tuple(128 * bits[part] + 64 * bits[part + 3] for part in range(3)), index
+
+
+def test_train_ids_of_cityscapes_when_told_so(tmp_path):
+    values, expected = [0, 6, 7, 18, 255], [0, 6, 7, 18, IGNORE]
+    for label in write_files(tmp_path, "cityscapes", [7]):
+        write_label(label.with_name(label.name.replace("labelIds", "labelTrainIds")), values)
+    data = base_config("cityscapes", tmp_path, root=tmp_path, records=tmp_path / "records", label_form="train_ids")
+    metadata = ensure_records(data)
+    ((_, label, _),) = EvalPipeline(data.records, "val", data)
+    np.testing.assert_array_equal(label, np.resize(expected, (24, 32)))
+    assert ensure_records(data.model_copy(update={"root": None})) == metadata
+    with pytest.raises(UserError, match="another label map"):
+        ensure_records(data.model_copy(update={"label_form": "ids"}))
+    with pytest.raises(UserError, match="label_form: train_ids is for cityscapes only, not for ade20k"):
+        load_dataset_info("ade20k", label_form="train_ids")
+
+
+@pytest.mark.parametrize("form", ["ids", "train_ids"])
+@pytest.mark.parametrize("placeholder", [False, True])
+def test_a_split_without_labels(form, placeholder, tmp_path):
+    """All its labels are ignored, whatever the release puts there, and it cannot be trained on."""
+    for label in write_files(tmp_path, "cityscapes", [7]):
+        write_label(label.with_name(label.name.replace("labelIds", "labelTrainIds")), [7])
+    image = tmp_path / "leftImg8bit/test/berlin/berlin_000000_000019_leftImg8bit.png"
+    image.parent.mkdir(parents=True)
+    cv2.imwrite(str(image), picture(3))
+    if placeholder:
+        write_label(tmp_path / "gtFine/test/berlin/berlin_000000_000019_gtFine_labelIds.png", [0, 1, 2, 3])
+    info = load_dataset_info("cityscapes", label_form=form)
+    metadata = write_records(info, tmp_path, tmp_path / "records", ["train", "val", "test"])
+    assert {split: facts.labels for split, facts in metadata.splits.items()} == {
+        "train": True,
+        "val": True,
+        "test": False,
+    }
+    assert metadata.split("test").ignored_share == 1
+    records = tmp_path / "records"
+    data = base_config("cityscapes", tmp_path, records=records, val_split="test", label_form=form)
+    assert ensure_records(data) == metadata
+    ((pixels, label, sample),) = EvalPipeline(data.records, "test", data)
+    assert pixels.shape == (1, 3, 24, 32) and label.shape == (24, 32) and (label == IGNORE).all()
+    assert sample == "berlin_000000_000019"
+    with pytest.raises(UserError, match="train_split: .*test.* has no labels"):
+        TrainPipeline(data.records, "test", data, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "piece"),
+    [
+        (None, "unreadable label"),
+        ({"other": np.zeros((24, 32))}, "no label map in it; expected a variable S, LabelMap, GTcls"),
+        ({"S": np.zeros((24, 32, 3))}, "expected a map of class values"),
+        ({"S": np.full((24, 32), 0.5)}, "other values than whole numbers"),
+        ({"S": np.full((24, 32), -1)}, "other values than whole numbers"),
+        ({"GTcls": {"Boundaries": 1}}, "GTcls has no field Segmentation"),
+        ({"GTcls": np.zeros((24, 32))}, "GTcls has no field Segmentation"),
+        ({"S": np.zeros((24, 31))}, "label is 24x31, its image 24x32"),
+    ],
+)
+def test_matlab_files_that_are_no_labels(content, piece, tmp_path):
+    label = write_files(tmp_path, "coco_stuff10k", [1])[-1]
+    if content is None:
+        label.write_bytes(b"MATLAB 5.0 MAT-file" + bytes(300))
+    else:
+        savemat(label, content)
+    with pytest.raises(UserError) as caught:
+        write_records(load_dataset_info("coco_stuff10k"), tmp_path, tmp_path / "records", ["test"])
+    assert f"{label}: " in str(caught.value) and piece in str(caught.value)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_unknown_value_is_an_error(name, tmp_path):
-    label = write_files(tmp_path, name, VALUES[name][0])[-1]
+    labels = write_files(tmp_path, name, VALUES[name][0])
+    label = labels[3] if name == "voc2012" else labels[-1]
     write_label(label, [UNKNOWN[name]])
     info = load_dataset_info(name)
     with pytest.raises(UserError) as caught:
@@ -170,13 +335,14 @@ def test_unknown_value_is_an_error(name, tmp_path):
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_missing_label_and_split_are_named(name, tmp_path):
-    label = write_files(tmp_path, name, [1])[-1]
+    labels = write_files(tmp_path, name, [1])
     info = load_dataset_info(name)
+    label = next(label for label in labels if label.stem == "2007_000033") if name == "voc2012" else labels[-1]
     label.unlink()
     with pytest.raises(UserError) as caught:
         list_samples(info, tmp_path, info.splits[1])
     assert f"no label {label}" in str(caught.value)
-    with pytest.raises(UserError, match=f"no split 'dev'.*splits there are {', '.join(sorted(info.splits))}$"):
+    with pytest.raises(UserError, match=f"no split 'dev'.*splits there are {', '.join(list_splits(info, tmp_path))}$"):
         list_samples(info, tmp_path, "dev")
 
 
@@ -224,8 +390,8 @@ def test_base_layers_build_their_transforms(name, tmp_path):
     pixels, cropped = train(image, label, np.random.default_rng(0))
     assert pixels.shape[1:] == cropped.shape == tuple(data.crop)
     pixels, _ = build_transforms(data.eval_transforms, data, "eval_transforms")(image, None, np.random.default_rng(0))
-    base = {"ade20k": (512, 683), "coco_stuff": (512, 683), "pascal_context": (390, 520)}
-    assert pixels.shape[1:] == base.get(name, (90, 120))
+    own = dict.fromkeys(("camvid", "cityscapes"), (90, 120))
+    assert pixels.shape[1:] == {**own, "pascal_context": (390, 520)}.get(name, (512, 683))
 
 
 def test_logits_of_a_resized_image_are_scored_at_the_size_of_its_label(tmp_path):

@@ -1,4 +1,4 @@
-"""Records that several workers need are written by the first one alone."""
+"""Records that several workers need are written and checked by one worker of each machine."""
 
 import pytest
 
@@ -7,26 +7,43 @@ from src.data.catalog import load_dataset_info
 from src.data.preparation import ensure_records
 from tests.data.raw_data import folder_config, write_raw
 
+WAIT = "wait"
 
-@pytest.mark.parametrize(("rank", "order"), [(0, ["write", "wait"]), (1, ["wait", "find"])])
-def test_the_first_worker_goes_ahead(rank, order, tmp_path, monkeypatch):
+
+@pytest.mark.parametrize(
+    ("rank", "local", "shared", "order"),
+    [
+        (0, 0, True, ["write", WAIT, WAIT]),
+        (1, 1, True, [WAIT, WAIT]),  # on the first machine
+        (2, 0, True, [WAIT, "check", WAIT]),  # on a second machine with the same folder
+        (2, 0, False, [WAIT, "write", WAIT]),  # on a second machine with a folder of its own
+        (3, 1, True, [WAIT, WAIT]),
+    ],
+)
+def test_one_worker_of_a_machine_goes_ahead(rank, local, shared, order, tmp_path, monkeypatch):
     config = folder_config(tmp_path / "records", write_raw(tmp_path / "raw", {"train": 2, "val": 1}))
     happened = []
-    write = preparation.write_records
+    write, check = preparation.write_records, preparation.check_records
 
     def note_write(*arguments):
         happened.append("write")
         return write(*arguments)
 
+    def note_check(*arguments):
+        happened.append("check")
+        check(*arguments)
+
     def wait():
-        happened.append("wait")
-        if rank == 1:  # meanwhile the first worker has written them
+        """While this worker waits, those before it write."""
+        happened.append(WAIT)
+        turn = happened.count(WAIT)
+        if rank > 0 and turn == (1 if shared else 2) and not (tmp_path / "records").exists():
             write(load_dataset_info("folder", config.root), config.root, config.records)
 
-    find = preparation.check_records
-    monkeypatch.setattr(preparation, "check_records", lambda records: (happened.append("find"), find(records)))
+    monkeypatch.setattr(preparation, "check_records", note_check)
     monkeypatch.setattr(preparation, "write_records", note_write)
     monkeypatch.setattr(preparation, "rank", lambda: rank)
+    monkeypatch.setattr(preparation, "local_rank", lambda: local)
     monkeypatch.setattr(preparation, "wait_for_all", wait)
     assert ensure_records(config).split("train").count == 2
     assert happened == order

@@ -1,0 +1,114 @@
+"""The samples of a split before they become records: files of a data set, or generated scenes."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.data.folders import Sample, list_samples
+from src.data.in_order import in_order
+from src.data.info import IGNORE, DatasetInfo
+from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
+from src.data.shapes import scene
+from src.errors import UserError
+from src.schema.data import ShapesConfig
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample on its way into a record."""
+
+    name: str
+    image: bytes  # of the image file
+    label: bytes  # PNG of train ids
+    size: tuple[int, int]  # height, width
+    pixels: np.ndarray  # number of pixels of each train id, int64 [256]
+
+    def columns(self) -> dict[str, Any]:
+        """The row as MindRecord takes it."""
+        height, width = self.size
+        return {"image": self.image, "label": self.label, "name": self.name, "height": height, "width": width}
+
+
+def _row(name: str, image: bytes, label: np.ndarray) -> Row:
+    """label: train ids, uint8 [H, W]."""
+    pixels = np.bincount(label.ravel(), minlength=256)
+    return Row(name, image, encode_png(label), (label.shape[0], label.shape[1]), pixels)
+
+
+class Files:
+    """Images and labels below a root folder.
+
+    Args:
+        workers: threads that look at the files; None: one per core.
+    """
+
+    def __init__(self, info: DatasetInfo, root: str | Path | None, split: str, workers: int | None = None):
+        self.info = info
+        self.samples = list_samples(info, root, split)
+        self.labels = any(sample.label for sample in self.samples)
+        sizes = list(in_order(_largest, self.samples, workers))
+        self.largest = max(sizes)  # bytes that no row exceeds
+        self.total = sum(sizes)  # bytes of all rows, at most
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int) -> Row:
+        """Check a sample and map its label.
+
+        Raises:
+            UserError: it is not usable; the message names the file.
+        """
+        sample = self.samples[index]
+        data, size = check_image(sample.image)
+        if sample.label is None:
+            return _row(sample.name, data, np.full(size, IGNORE, np.uint8))
+        return _row(sample.name, data, map_label(sample.label, self.info, size))
+
+    def identity(self, index: int) -> list:
+        """What changes when the sample's files do: name, paths, sizes and times of modification."""
+        sample = self.samples[index]
+        facts: list = [sample.name]
+        for path in (sample.image, sample.label):
+            if path is not None:
+                facts.append(str(path.absolute()))
+                with suppress(OSError):  # a link to nothing; `load` says so
+                    state = path.stat()
+                    facts += [state.st_size, state.st_mtime_ns]
+        return facts
+
+
+def _largest(sample: Sample) -> int:
+    return sample_size(sample.image)
+
+
+class Scenes:
+    """Generated scenes of the synthetic set."""
+
+    labels = True
+
+    def __init__(self, shapes: ShapesConfig, split: str):
+        count = getattr(shapes, split, None) if split in ("train", "val") else None
+        if count is None:
+            raise UserError(f"the synthetic set has the splits train and val, not '{split}'")
+        self.shapes, self.split, self.count = shapes, split, count
+        self.largest = largest_row(3 * shapes.size[0] * shapes.size[1], shapes.size)
+        self.total = count * self.largest
+
+    def __len__(self) -> int:
+        return self.count
+
+    def load(self, index: int) -> Row:
+        """Draw a scene."""
+        image, label = scene(self.shapes.seed, self.split, index, self.shapes.size)
+        return _row(f"{self.split}_{index:05d}", encode_png(image), label)
+
+    def identity(self, index: int) -> list:
+        """What the scene depends on."""
+        return [self.split, index, self.shapes.seed, self.shapes.size]
+
+
+Source = Files | Scenes
