@@ -94,7 +94,8 @@ class TrainPipeline:
 
     def __init__(self, records, split: str, data: DataConfig, batch_size: int, seed: int, rank=0, world_size=1):
         self.records, self.split, self.data = str(records), split, data
-        self.count = read_metadata(records).split(split).count
+        facts = read_metadata(records).split(split)
+        self.count = facts.count
         if batch_size > self.count:
             raise UserError(
                 f"train.batch_size: a batch of {batch_size} is larger than the split '{split}' with its {self.count} "
@@ -104,7 +105,7 @@ class TrainPipeline:
         self.batch_size, self.seed = batch_size, seed
         self.local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.steps_per_epoch = self.count // batch_size
-        self.transforms = build_transforms(data.train_transforms, data, "train_transforms")
+        self.transforms = build_transforms(data.train_transforms, data, "train_transforms", facts.class_share)
 
     def batches(self, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (image fp32 [B, 3, H, W], label int32 [B, H, W]) without end, from batch ``start_step`` on."""
