@@ -108,7 +108,7 @@ class TrainPipeline:
         self.batch_size, self.seed = batch_size, seed
         self.local = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
         self.steps_per_epoch = self.count // batch_size
-        self.transforms = build_transforms(data.train_transforms, data, "train_transforms")
+        self.transforms = build_transforms(data.train_transforms, data, "train_transforms", facts.class_share)
 
     def batches(self, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (image fp32 [B, 3, H, W], label int32 [B, H, W]) without end, from batch ``start_step`` on."""

@@ -52,6 +52,7 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
     entries = [entry for loss in losses for entry in BUILDERS[loss][0]]
     for name in given:
         if name not in entries:
-            raise UserError(f"losses.{name}: decoder {decoder} has no such part; it has {', '.join(entries)}")
+            has = f"it has {', '.join(entries)}; any decoder may have {', '.join(OPTIONAL)}"
+            raise UserError(f"losses.{name}: decoder {decoder} has no such part; {has}")
     outputs = DECODERS[decoder].OUTPUTS
     return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in losses])

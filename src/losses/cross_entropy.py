@@ -9,7 +9,7 @@ from mindspore import Tensor, nn, ops
 from src.parallel import MeanOverWorkers
 
 
-class _WeightedNLL(nn.Cell):
+class WeightedNLL(nn.Cell):
     """Sum over pixels of weight times negative log-likelihood, with a hand-written gradient.
 
     The gradient, weight * (softmax - one-hot), is computed in the forward pass, where the log-softmax is at hand;
@@ -24,13 +24,16 @@ class _WeightedNLL(nn.Cell):
 
     def construct(self, logits, label, weight):
         """Logits [N, K, P], label int32 [N, 1, P] of 0..K-1, weight [N, 1, P] -> loss, gradient [N, K, P]."""
-        batch, classes, _ = logits.shape
         log_p = self.log_softmax(logits)
-        loss = -_sum(ops.gather_elements(log_p, 1, label) * weight)
+        loss = -sum_pixels(ops.gather_elements(log_p, 1, label) * weight)
+        return loss, self.gradient(log_p, label, weight)
+
+    def gradient(self, log_p, label, weight):
+        """weight * (softmax - one-hot), [N, K, P]."""
+        batch, classes, _ = log_p.shape
         # A product with a column of ones broadcasts over the classes faster than a multiplication on the CPU.
-        weights = self.batch_matmul(ops.ones((batch, classes, 1), logits.dtype), weight)
-        gradient = ops.tensor_scatter_elements(ops.exp(log_p) * weights, label, -weight, 1, "add")
-        return loss, gradient
+        weights = self.batch_matmul(ops.ones((batch, classes, 1), log_p.dtype), weight)
+        return ops.tensor_scatter_elements(ops.exp(log_p) * weights, label, -weight, 1, "add")
 
     def bprop(self, logits, label, weight, out, dout):
         return out[1] * dout[0], ops.zeros_like(label), ops.zeros_like(weight)
@@ -59,7 +62,7 @@ class CrossEntropy(nn.Cell):
         self.ohem_threshold = ohem_threshold
         self.ohem_min_kept = ohem_min_kept
         self.mean_over_workers = MeanOverWorkers()
-        self.nll = _WeightedNLL()
+        self.nll = WeightedNLL()
         self.log_softmax = ops.LogSoftmax(axis=1)
 
     def construct(self, logits, label):
@@ -75,7 +78,7 @@ class CrossEntropy(nn.Cell):
         if self.class_weights is not None:
             weight = weight * ops.gather(self.class_weights, label, 0)
         loss, _ = self.nll(logits, label, weight)
-        total = self.mean_over_workers(_sum(weight))
+        total = self.mean_over_workers(sum_pixels(weight))
         return loss / ops.select(total > 0, total, ops.ones_like(total))
 
     def _hard(self, logits, label, valid):
@@ -93,6 +96,6 @@ class CrossEntropy(nn.Cell):
         return ops.logical_or(p < limit, p <= hardest).astype(ms.float32)
 
 
-def _sum(x):
+def sum_pixels(x):
     """Sum of [N, 1, P]; a reduction over the last axis of a 2-D view is faster on CPU than over three axes."""
     return x.reshape(x.shape[0], -1).sum(1).sum()

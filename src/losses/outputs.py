@@ -7,17 +7,17 @@ from src.models.layers.resize import resize_bilinear
 
 
 class LogitsLoss(nn.Cell):
-    """Cross entropy of one of the outputs: logits of any size, or the mean over a tuple of them (0 if it is empty).
+    """A loss of one of the outputs: logits of any size, or the mean over a tuple of them (0 if it is empty).
 
     Args:
         index: place among the decoder's outputs.
-        cross_entropy: cell from logits and label of one size to a scalar.
+        loss: cell from logits and label of one size to a scalar.
     """
 
-    def __init__(self, index, cross_entropy):
+    def __init__(self, index, loss):
         super().__init__()
         self.index = index
-        self.cross_entropy = cross_entropy
+        self.loss = loss
 
     def construct(self, outputs, label):
         """Tuple with [B, K, h, w], or a tuple of such, at ``index``, label [B, H, W] -> a tuple of one scalar."""
@@ -27,7 +27,7 @@ class LogitsLoss(nn.Cell):
         total = ops.zeros((), ms.float32)
         for logits in maps:
             resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
-            total = total + self.cross_entropy(resized, label) * (1 / len(maps))
+            total = total + self.loss(resized, label) * (1 / len(maps))
         return (total,)
 
 

@@ -6,8 +6,11 @@ from src.errors import UserError
 from src.losses.consistency import Consistency
 from src.losses.cross_entropy import CrossEntropy
 from src.losses.diversity import DiversityLoss
+from src.losses.focal import Focal
+from src.losses.lovasz import Lovasz
 from src.losses.mask import MaskLoss
 from src.losses.outputs import LogitsLoss, MapLoss
+from src.losses.region_dice import RegionDice
 from src.schema.losses import (
     AssignmentConfig,
     AuxiliaryConfig,
@@ -15,8 +18,11 @@ from src.schema.losses import (
     CrossEntropyConfig,
     DiceConfig,
     DiversityConfig,
+    FocalConfig,
     LossesConfig,
+    LovaszConfig,
     MaskConfig,
+    RegionDiceConfig,
 )
 
 # decoder: its losses, in the order in which they are logged
@@ -27,14 +33,12 @@ LOSSES = {
     "cpt": ("ce", "assignment"),
     "csnet": ("ce", "aux", "consistency"),
 }
-OPTIONAL = ("consistency",)  # of any decoder whose configuration asks for it
+OPTIONAL = ("consistency", "region_dice", "lovasz", "focal")  # of any decoder whose configuration asks for it
 
 
 def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
     section = config.ce or CrossEntropyConfig()
-    weights, ohem = section.class_weights, section.ohem
-    if weights is not None and len(weights) != num_classes:
-        raise UserError(f"losses.ce.class_weights: found {len(weights)} numbers, expected {num_classes}, one per class")
+    weights, ohem = _class_weights("ce", section, num_classes), section.ohem
     mining = () if ohem is None else (ohem.threshold, ohem.min_kept)
     return LogitsLoss(outputs.index("logits"), CrossEntropy(ignore_index, weights, *mining)), {"ce": section.weight}
 
@@ -71,6 +75,32 @@ def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, 
     return cell, {"assignment": section.weight}
 
 
+def _region_dice(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.region_dice or RegionDiceConfig()
+    cell = LogitsLoss(outputs.index("logits"), RegionDice(num_classes, ignore_index))
+    return cell, {"region_dice": section.weight}
+
+
+def _lovasz(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.lovasz or LovaszConfig()
+    cell = LogitsLoss(outputs.index("logits"), Lovasz(num_classes, ignore_index, section.scope))
+    return cell, {"lovasz": section.weight}
+
+
+def _focal(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.focal or FocalConfig()
+    loss = Focal(ignore_index, _class_weights("focal", section, num_classes), section.gamma)
+    return LogitsLoss(outputs.index("logits"), loss), {"focal": section.weight}
+
+
+def _class_weights(name: str, section: CrossEntropyConfig | FocalConfig, num_classes: int) -> list[float] | None:
+    weights = section.class_weights
+    if weights is not None and len(weights) != num_classes:
+        found = f"found {len(weights)} numbers, expected {num_classes}, one per class"
+        raise UserError(f"losses.{name}.class_weights: {found}")
+    return weights
+
+
 # loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
 # weight of each part
 BUILDERS = {
@@ -80,4 +110,7 @@ BUILDERS = {
     "diversity": (("diversity",), _diversity),
     "assignment": (("assignment",), _assignment),
     "consistency": (("consistency",), _consistency),
+    "region_dice": (("region_dice",), _region_dice),
+    "lovasz": (("lovasz",), _lovasz),
+    "focal": (("focal",), _focal),
 }

@@ -2,97 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from src.schema.base import Count, Natural, NonNegative, Positive, Section, Share, Sides, Size
+from src.schema.base import Count, Natural, Positive, Section, Sides, Size
+from src.schema.transforms import (
+    NormalizeConfig,
+    PadConfig,
+    PhotometricDistortionConfig,
+    RandomCropConfig,
+    RandomFlipConfig,
+    RandomScaleConfig,
+    TransformConfig,
+)
 
 Mean = Annotated[list[float], Field(min_length=3, max_length=3, title="[R, G, B]")]
 Std = Annotated[list[Positive], Field(min_length=3, max_length=3, title="[R, G, B]")]
-Range = Annotated[list[Positive], Field(min_length=2, max_length=2, title="[lowest, highest]")]
 
 
-# ---------------------------------------------------------------------------------------------- transforms
-class RandomScaleConfig(Section):
-    """Resize by a random ratio, drawn uniformly."""
-
-    name: Literal["random_scale"]
-    ratio: Range = [0.5, 2.0]
-    """Range of the ratio."""
-    base: Sides | None = None
-    """Size, in pixels, into which the image is fitted before the ratio counts; null: `data.base_size`."""
-
-
-class RandomCropConfig(Section):
-    """Cut `data.crop` at a random place; a side that is shorter is kept whole (`pad` fills it up)."""
-
-    name: Literal["random_crop"]
-    max_class_share: Share = 1.0
-    """Share of the labeled pixels; while one class has more, another place is drawn, up to 10 times."""
-
-
-class RandomFlipConfig(Section):
-    """Mirror left to right."""
-
-    name: Literal["random_flip"]
-    probability: Share = 0.5
-    """Probability that a sample is mirrored."""
-
-
-class PhotometricDistortionConfig(Section):
-    """Random brightness, contrast, saturation and hue, each applied with probability one half."""
-
-    name: Literal["photometric_distortion"]
-    brightness: NonNegative = 32
-    """Largest value added or taken away, out of 255."""
-    contrast: Share = 0.5
-    """Value c of the factor's range, 1 - c to 1 + c."""
-    saturation: Share = 0.5
-    """Value s of the factor's range, 1 - s to 1 + s."""
-    hue: Annotated[float, Field(ge=0, le=180)] = 18
-    """Largest turn of the hue, in degrees."""
-
-
-class PadConfig(Section):
-    """Fill up to `data.crop` at the right and bottom: the image with the mean color, the label with 255 (ignored)."""
-
-    name: Literal["pad"]
-
-
-class ResizeConfig(Section):
-    """Resize to a fixed size, or to the largest one with the image's aspect ratio."""
-
-    name: Literal["resize"]
-    size: Size | None = None
-    """Size in pixels; null, allowed with `keep_ratio` only: `data.base_size`."""
-    keep_ratio: bool = False
-    """Keep the aspect ratio: the short and the long side fit into those of `size`, whichever way the image lies."""
-
-    @model_validator(mode="after")
-    def _sized(self) -> "ResizeConfig":
-        if self.size is None and not self.keep_ratio:
-            raise ValueError("resize needs size: [height, width], or keep_ratio: true for data.base_size")
-        return self
-
-
-class NormalizeConfig(Section):
-    """(image - `data.mean`) / `data.std`; always the last one."""
-
-    name: Literal["normalize"]
-
-
-TransformConfig = Annotated[
-    RandomScaleConfig
-    | RandomCropConfig
-    | RandomFlipConfig
-    | PhotometricDistortionConfig
-    | PadConfig
-    | ResizeConfig
-    | NormalizeConfig,
-    Field(discriminator="name"),
-]
-
-
-# ---------------------------------------------------------------------------------------------------- data
 class ShapesConfig(Section):
     """The synthetic scenes of `name: shapes`."""
 

@@ -93,9 +93,39 @@ class AssignmentConfig(Section):
     """Factor in the total."""
 
 
+class RegionDiceConfig(Section):
+    """Soft Dice loss of the final logits: mean over the classes that the batch of all workers shows; naming it gives it
+    to any decoder."""
+
+    weight: NonNegative = 1.0
+    """Factor in the total."""
+
+
+class LovaszConfig(Section):
+    """Lovász-softmax of the final logits, a surrogate of the IoU: mean over the classes present; naming it gives it to
+    any decoder."""
+
+    weight: NonNegative = 1.0
+    """Factor in the total."""
+    scope: Literal["batch", "image"] = "batch"
+    """Where a class is taken as one region: over the worker's whole batch, or over each image."""
+
+
+class FocalConfig(Section):
+    """Focal loss of the final logits, in its softmax form; naming it gives it to any decoder, beside `ce` (whose weight
+    may be 0)."""
+
+    weight: NonNegative = 1.0
+    """Factor in the total."""
+    gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    """Exponent γ of a pixel's factor (1 - p)^γ, p the predicted probability of its class; 0: cross entropy."""
+    class_weights: list[NonNegative] | None = None
+    """One factor per class, in the order of the classes; null: all alike."""
+
+
 class LossesConfig(Section):
     """The parts of the loss. Every part that the decoder has is trained, with its defaults where it is not named here;
-    naming a part that the decoder does not have is an error."""
+    naming a part that the decoder does not have is an error, but for those that any decoder may have."""
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None
@@ -104,3 +134,6 @@ class LossesConfig(Section):
     diversity: DiversityConfig | None = None
     consistency: ConsistencyConfig | None = None
     assignment: AssignmentConfig | None = None
+    region_dice: RegionDiceConfig | None = None
+    lovasz: LovaszConfig | None = None
+    focal: FocalConfig | None = None

@@ -17,7 +17,10 @@ from src import device, parallel
 from src.losses import build_criterion
 from src.losses.consistency import Consistency
 from src.losses.cross_entropy import CrossEntropy
+from src.losses.focal import Focal
+from src.losses.lovasz import Lovasz
 from src.losses.mask import MaskLoss
+from src.losses.region_dice import RegionDice
 from src.models.decoders import build_decoder
 from src.models.decoders.prototypes import Prototypes
 from src.models.layers.sync_norm import synchronize
@@ -69,7 +72,10 @@ def losses():
     """Losses that divide by what all workers have; the features have as many channels as there are classes."""
     return {
         "cross entropy": Pair(CrossEntropy(255)),
+        "focal": Pair(Focal()),
         "masks": MaskLoss(CLASSES),
+        "region dice": Pair(RegionDice(CLASSES)),
+        "lovasz, image": Pair(Lovasz(CLASSES, 255, "image")),
         "cosine, image": Consistency(CLASSES, 255, "cosine", "image", 3),
         "euclidean, batch": Consistency(CLASSES, 255, "euclidean", "batch", 3),
     }
