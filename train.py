@@ -43,7 +43,7 @@ def main() -> None:
     from src.models import build_model
     from src.training.run_folder import RunFolder
     from src.training.trainer import Trainer
-    from src.weights.loading import load_pretrained
+    from src.weights.fine_tuning import load_initial
 
     target = device.setup(config.device.target, config.device.mode)
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
@@ -55,7 +55,7 @@ def main() -> None:
     network = build_model(config.model, len(metadata.classes))
     criterion = build_criterion(config, len(metadata.classes), IGNORE)
     if not checkpoint:
-        load_pretrained(network, config.model, config.data)
+        load_initial(network, config, metadata.classes)
 
     trainer = Trainer(config, network, criterion, metadata, folder)
     if checkpoint:

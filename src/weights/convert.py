@@ -75,7 +75,7 @@ def convert(
         raise UserError(f"{where}{reason}")
     values, report, problems = _assemble(source, arch, inside, target)
     report.left_out += outside
-    problem = _judge(report, problems, extra=sum(inside[name].size for name in report.unused))
+    problem = judge(report, problems, extra=sum(inside[name].size for name in report.unused))
     if problem:
         better = detect(arch, tensors, target)
         hint = "" if better == source else f"\nThe names look like those of source {better}"
@@ -116,7 +116,7 @@ def _assemble(
     return values, report, problems
 
 
-def _judge(report: Report, problems: list[str], extra: int) -> str | None:
+def judge(report: Report, problems: list[str], extra: int) -> str | None:
     """Say why the weights do not belong to the backbone, if so; ``extra`` numbers of the source are unused."""
     if problems:
         return f"does not fit {report.arch} ({len(problems)} parameters differ):\n{listing(problems, limit=10)}"

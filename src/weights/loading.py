@@ -82,10 +82,11 @@ def own_parameters(backbone: nn.Cell) -> Mapping[str, Parameter]:
 
 def random_states(cell: nn.Cell) -> dict[str, np.ndarray]:
     """Return the states of random layers by name; a network's checkpoint holds them too."""
-    return {p.name: p.asnumpy() for p in cell.get_parameters() if _is_random_state(p.name)}
+    return {p.name: p.asnumpy() for p in cell.get_parameters() if is_random_state(p.name)}
 
 
-def _is_random_state(name: str) -> bool:
+def is_random_state(name: str) -> bool:
+    """Tell whether a parameter is the state of a random layer."""
     return name.rpartition(".")[2] == "state"
 
 
@@ -99,8 +100,8 @@ def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
         UserError: the file cannot be read or is of another decoder; the decoder is unchanged then.
     """
     checkpoint = load_checkpoint(path)
-    wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if not _is_random_state(p.name)}
-    own = {name: values for name, values in checkpoint.tensors.items() if not _is_random_state(name)}
+    wanted = {p.name.removeprefix("decoder."): p for p in decoder.get_parameters() if not is_random_state(p.name)}
+    own = {name: values for name, values in checkpoint.tensors.items() if not is_random_state(name)}
     found = {n.removeprefix("decoder."): v for n, v in own.items() if n.startswith("decoder.")}
     assign(wanted, found, f"{path}: does not fit model.decoder")
     return f"{path}: loaded all {len(wanted)} parameters of the decoder"
