@@ -10,6 +10,8 @@ import os
 import numpy as np
 from mindspore import Tensor, communication, nn, ops
 
+from src import heartbeat
+
 DIGIT = 1 << 12  # counts are summed in digits of this base: exact in fp32 for up to 4,096 workers
 BUCKET = 8 << 20  # gradients summed at a time, in numbers
 
@@ -17,6 +19,7 @@ BUCKET = 8 << 20  # gradients summed at a time, in numbers
 def start() -> None:
     """Join the other workers if ``msrun`` started this process; its scheduler process never returns from here."""
     if "MS_ROLE" in os.environ and not communication.GlobalComm.INITED:
+        heartbeat.start()
         communication.init()
 
 

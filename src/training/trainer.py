@@ -15,7 +15,7 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src import device
+from src import device, heartbeat
 from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
@@ -61,7 +61,8 @@ class Trainer:
         self.average = self.step_cell.average
         self.progress = Progress()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
-        self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
+        runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
+        self.evaluation = heartbeat.ticking(runner)
 
     def resume(self, path: Path) -> Path:
         """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.
@@ -127,6 +128,7 @@ class Trainer:
         vectors = [sunk().asnumpy()] if sunk else self._feed(batches, interrupt)
         device.keep_signal_handlers()
         self.progress.step += self.config.train.sink_size or 1
+        heartbeat.tick(self.progress.step)
         names = (*TrainStep.RESULT, *self.criterion.part_names)
         result = dict(zip(names, vectors[-1].tolist(), strict=True))
         for name in ("loss", *self.criterion.part_names):
@@ -150,6 +152,7 @@ class Trainer:
             wish = (Tensor(np.float32(interrupt.signal is not None)),) if self.workers > 1 else ()
             vectors.append(self.step_cell(image, label, part == parts - 1, *wish).asnumpy())
             device.keep_signal_handlers()
+            heartbeat.tick()
         return vectors
 
     def _check(self, result: dict[str, float]) -> None:
@@ -196,6 +199,7 @@ class Trainer:
 
     def _evaluate(self, console: Console) -> None:
         """Score the validation split with the averaged weights, if they are kept, and keep the best."""
+        heartbeat.tick(busy=True)
         if self.average:
             self.average.exchange()
         self._score(console)
@@ -228,6 +232,7 @@ class Trainer:
             draw_curves(self.folder.curves, self.folder.read_metrics())
 
     def _save_last(self) -> None:
+        heartbeat.tick(busy=True)
         if self.chief:
             meta = {**self._meta(), "progress": asdict(self.progress)}
             before = self.folder.previous if self.last_is_good else None
