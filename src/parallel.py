@@ -21,6 +21,7 @@ def start() -> None:
     if "MS_ROLE" in os.environ and not communication.GlobalComm.INITED:
         heartbeat.start()
         communication.init()
+        heartbeat.tick()
 
 
 def world_size() -> int:

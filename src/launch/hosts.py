@@ -75,7 +75,7 @@ class Hosts:
             self.all_done = True
 
     def _judge(self, host: int, wire: Wire) -> None:
-        place = "before its first step" if self.steps[host] is None else f"at step {self.steps[host]}"
+        place = f"at step {self.steps[host]}" if self.steps[host] else "before its first step"
         name = f"host {host} ({wire.who})"
         if wire.closed:
             self.seen = Trouble(f"the launcher of {name} {wire.closed}; last heard {place}")

@@ -113,7 +113,8 @@ class Job:
             return Trouble(f"msrun {in_words(self.msrun.returncode)}; see {self.logs.msrun}")
         silent = self.workers.silent(self.limits.silence)
         if silent:
-            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s; last heard {silent.place()}")
+            where = "" if silent is scheduler else f"; last heard {silent.place()}"
+            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s{where}")
         return None
 
     def explain(self) -> None:

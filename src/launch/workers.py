@@ -1,8 +1,9 @@
 """What a launcher knows of the workers on its machine: alive, silent, where they stand, how they ended.
 
-A worker is silent when it neither beats nor uses any processor time. While MindSpore joins a cluster or compiles a
-graph it may keep Python's threads from running, and with them the beat; then its processor time speaks for it. Times
-are this process's own: no clock of another process or machine is ever read.
+A worker is silent when it neither beats nor uses any processor time: MindSpore may keep Python's threads from running
+while it compiles a graph, and with them the beat. While it joins the others it does so for minutes and idles; until
+then, and for the scheduler, which has no beat, only a process that the kernel calls stopped is silent. Times are this
+process's own: no clock of another process or machine is ever read.
 """
 
 import json
@@ -19,6 +20,7 @@ from src.launch.processes import GONE, how_it_ended, pulse
 
 LARGEST = 4096  # bytes of a beat
 TICKS = os.sysconf("SC_CLK_TCK")  # units of processor time in a second
+STOPPED = ("T", "t")  # states of a process, see proc(5)
 WORKING = 0.2  # seconds of processor time a second, from which on a process counts as working
 
 
@@ -51,7 +53,8 @@ class Worker:
         found = pulse(self.process.pid)
         if found is None:
             return
-        if found.ticks > self.used:
+        starting = self.ticks == 0 and found.state not in STOPPED
+        if found.ticks > self.used or starting:
             self.heard = now
             if self.busy and (found.ticks - self.used) / TICKS > WORKING * (now - self.looked):
                 self.moved = now  # a long evaluation compiles or draws
@@ -63,7 +66,7 @@ class Worker:
 
     def place(self) -> str:
         """Where it stood, in words."""
-        return "before its first step" if self.step is None else f"at step {self.step}"
+        return f"at step {self.step}" if self.step else "before its first step"
 
 
 class Workers:

@@ -87,6 +87,7 @@ class Trainer:
     def run(self) -> int:
         """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
         train, progress = self.config.train, self.progress
+        heartbeat.tick(progress.step)
         if self.chief:
             self.folder.open(self.config, progress.step)
         self.network.set_train(True)

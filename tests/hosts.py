@@ -1,0 +1,151 @@
+"""Several hosts on one machine: network namespaces, cables to a switch, and what can happen to a cable.
+
+Needs root and iproute2 (``ip``; ``tc`` with netem for delay and loss); `why_not` says what is missing. Every stand has
+names of its own, so that two at a time do not collide, and takes everything down at its end.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+
+import psutil
+
+from tests.commands import ROOT
+
+PORT = 18200
+
+
+@cache
+def why_not() -> str | None:
+    """The reason why there can be no stand here, or None."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "several hosts need root on Linux"
+    if not shutil.which("ip"):
+        return "several hosts need iproute2 (ip)"
+    try:
+        with Stand(1):
+            return None
+    except subprocess.CalledProcessError as error:
+        return f"several hosts need network namespaces, bridges and veth pairs: {error.stderr.strip()}"
+
+
+@cache
+def why_no_netem() -> str | None:
+    """The reason why a cable cannot be slow and lossy here, or None."""
+    if reason := why_not():
+        return reason
+    if not shutil.which("tc"):
+        return "delay and loss need iproute2 (tc)"
+    try:
+        with Stand(1) as stand:
+            stand.impair(0, "delay", "1ms")
+            return None
+    except subprocess.CalledProcessError as error:
+        return f"delay and loss need netem in the kernel: {error.stderr.strip()}"
+
+
+class Stand:
+    """``count`` hosts with the addresses 10.77.0.1, 10.77.0.2, ... on one switch, which no other network knows."""
+
+    def __init__(self, count: int):
+        self.name = f"st{secrets.token_hex(3)}"
+        self.hosts = [f"{self.name}h{number}" for number in range(count)]
+        self.programs: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Stand":
+        atexit.register(self.remove)
+        try:
+            self._build()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.remove()
+        atexit.unregister(self.remove)
+
+    def _build(self) -> None:
+        switch = f"{self.name}sw"
+        _ip("netns", "add", switch)
+        _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", switch, "link", "set", "bridge", "up")
+        for number, host in enumerate(self.hosts):
+            _ip("netns", "add", host)
+            _ip("-n", host, "link", "set", "lo", "up")
+            _ip("-n", host, "link", "add", "cable", "type", "veth", "peer", "name", f"port{number}", "netns", switch)
+            _ip("-n", host, "address", "add", f"{self.address(number)}/24", "dev", "cable")
+            _ip("-n", host, "link", "set", "cable", "up")
+            _ip("-n", switch, "link", "set", f"port{number}", "master", "bridge", "up")
+
+    def address(self, number: int) -> str:
+        """Of a host."""
+        return f"10.77.0.{number + 1}"
+
+    def start(self, number: int, *command: object, environment: dict[str, str] | None = None) -> subprocess.Popen:
+        """Start a program in a host, both outputs in one pipe, in a session of its own."""
+        program = subprocess.Popen(
+            ["ip", "netns", "exec", self.hosts[number], *map(str, command)], cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})},
+        )  # fmt: skip
+        self.programs.append(program)
+        return program
+
+    def cut(self, number: int) -> None:
+        """Cut a host's cable: what is sent disappears, nobody is told."""
+        _ip("-n", f"{self.name}sw", "link", "set", f"port{number}", "nomaster")
+
+    def mend(self, number: int) -> None:
+        """Plug the cable in again."""
+        _ip("-n", f"{self.name}sw", "link", "set", f"port{number}", "master", "bridge")
+
+    def impair(self, number: int, *how: str) -> None:
+        """Have netem spoil what a host sends: ``impair(0, "delay", "200ms", "loss", "5%")``."""
+        _ip("netns", "exec", self.hosts[number], "tc", "qdisc", "replace", "dev", "cable", "root", "netem", *how)
+
+    def processes(self, number: int) -> list[psutil.Process]:
+        """Everything that runs in a host."""
+        done = subprocess.run(["ip", "netns", "pids", self.hosts[number]], capture_output=True, text=True, check=False)
+        found = []
+        for pid in done.stdout.split():
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(pid))
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def find(self, number: int, role: str) -> psutil.Process:
+        """A host's process of a kind: ``launcher``, ``msrun``, ``MS_SCHED`` or ``MS_WORKER``."""
+        for process in self.processes(number):
+            with suppress(psutil.NoSuchProcess):
+                command = process.cmdline()
+                if role == "launcher" and "src.launch" in command or role == process.environ().get("MS_ROLE"):
+                    return process
+                if role == "msrun" and any(part.endswith("/msrun") for part in command):
+                    return process
+        raise LookupError(f"host {number} has no {role}")
+
+    def remove(self) -> None:
+        """Kill what runs in the hosts, and take hosts and cables away; may be called twice."""
+        for number in range(len(self.hosts)):
+            for process in self.processes(number):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGKILL)
+        for program in self.programs:
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(10)
+            program.stdout.close()
+        self.programs.clear()
+        for name in (*self.hosts, f"{self.name}sw"):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=20)
