@@ -48,6 +48,13 @@ def sum_counts(counts: np.ndarray) -> np.ndarray:
     return sum(digit * DIGIT**place for place, digit in enumerate(sums))
 
 
+def gather_counts(counts: np.ndarray) -> np.ndarray:
+    """Non-negative integers below 2^60, [N] -> those of all workers, int64 [workers, N], exact."""
+    rows = np.zeros((world_size(), len(counts)), np.int64)
+    rows[rank()] = counts
+    return sum_counts(rows)
+
+
 class SumOverWorkers(nn.Cell):
     """Tensor -> its sum over all workers, differentiable, of any shape."""
 

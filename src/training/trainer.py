@@ -16,7 +16,7 @@ from mindspore import Tensor
 from tqdm import tqdm
 
 from src import device, heartbeat
-from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
+from src.checkpoint import TRAIN, checksum, load_checkpoint, load_network, load_state, save_checkpoint
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
 from src.inference.evaluator import evaluate
@@ -29,6 +29,7 @@ from src.training.feeding import check_sinking, sink
 from src.training.interrupt import Interrupt
 from src.training.loss_scale import SMALLEST
 from src.training.run_folder import RunFolder
+from src.training.same_start import check_same_start
 from src.training.step_builder import build_step
 from src.training.train_step import TrainStep
 
@@ -83,6 +84,17 @@ class Trainer:
         load_state(self.step_cell.state(), checkpoint)
         self.progress = Progress(**checkpoint.meta["progress"])
         return checkpoint.path
+
+    def check_same_start(self) -> None:
+        """Compare weights, optimizer and step with the other workers'; all of them call this before `run`.
+
+        Raises:
+            UserError: one of them would go on from something else.
+        """
+        if self.workers > 1:
+            tensors = {parameter.name: parameter.asnumpy() for parameter in self.network.get_parameters()}
+            tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in self.step_cell.state()}
+            check_same_start(self.progress.step, checksum(tensors), self.folder)
 
     def run(self) -> int:
         """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
