@@ -85,8 +85,8 @@ class Job:
         self.workers.look(self.msrun.pid)
         if self.ended is None and self.workers.ended(self.place.local):
             self.ended = time.monotonic()
-        if not self.failed:
-            self.failed = self.workers.failures()
+        if not self.failed and (found := self.workers.failures()):
+            self.failed = self._told_by_msrun() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
     def over(self) -> bool:
@@ -141,7 +141,7 @@ class Job:
         return left
 
     def _told_by_msrun(self) -> dict[int, str]:
-        """The workers that msrun saw fail, where it has been faster than `look`."""
+        """The workers that msrun saw fail before it killed the others."""
         codes = self.logs.noticed()
         pids = {rank: worker.process.pid for rank, worker in self.workers.by_rank.items()}
         return {rank: in_words(codes[pid]) for rank, pid in pids.items() if pid in codes}

@@ -3,7 +3,7 @@
     python -m tests.launch.pretend launcher ARGUMENTS OF src.launch
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
-they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (on its first start), or
+they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once), or
 PRETEND=deaf, which hangs at step 3 and hears no signal.
 """
 
@@ -75,11 +75,13 @@ def worker(output):
         print(f"step {step}/{steps}", flush=True)
         if rank == 0 and step % 2 == 0:
             saved.write_text(str(step))
-        if fault == "fail" and rest.split(":")[:2] == [str(rank), str(step)]:
-            print("error: so it was ordered", flush=True)
-            sys.exit(int(rest.split(":")[2]))
-        if fault == "kill" and rest == f"{rank}:{step}":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if fault in ("fail", "kill") and rest.split(":")[0] == str(rank) and step >= int(rest.split(":")[1]):
+            if fault == "fail":
+                print("error: so it was ordered", flush=True)
+                sys.exit(int(rest.split(":")[2]))
+            if not (saved.parent / "killed").exists():
+                (saved.parent / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
         while fault == "deaf" and step >= 3:
             time.sleep(60)
     if asked and rank == 0:
@@ -93,6 +95,7 @@ if __name__ == "__main__":
     if part == "launcher":
         sys.argv = ["src.launch", *rest]
         job.command = launcher.command = command
+        job.GRACE = 2.0
         launcher.run_command(launcher.main)
     else:
         {"msrun": msrun, "scheduler": scheduler, "worker": worker}[part](*rest)

@@ -88,7 +88,7 @@ def test_two_hosts_train_to_the_end(launchers):
     ("host", "role", "words"),
     [
         (1, "worker", "worker 1 was killed by SIGKILL"),
-        (0, "msrun", "msrun was killed by SIGKILL"),
+        pytest.param(0, "msrun", "msrun was killed by SIGKILL", marks=pytest.mark.slow),
         (0, "scheduler", "the scheduler was killed by SIGKILL"),
     ],
 )
@@ -106,7 +106,7 @@ def test_killed_part_ends_both_hosts(launchers, host, role, words):
     assert not launchers.left()
 
 
-@pytest.mark.parametrize("host", [0, 1])
+@pytest.mark.parametrize("host", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_launcher_ends_the_other_host_and_leaves_no_process(launchers, host):
     programs = launchers.both(pretend="deaf")
     for program in programs:
@@ -115,15 +115,16 @@ def test_killed_launcher_ends_the_other_host_and_leaves_no_process(launchers, ho
     programs[host].kill()
     output, status = end(programs[1 - host])
     assert status == 1
-    assert f"the launcher of host {host} (127.0.0.1)" in output and "last heard at step" in output
+    assert f"the launcher of host {host} (127.0.0.1) " in output and "; last heard " in output
     psutil.wait_procs(launchers.left(), timeout=BOUND)
     assert not launchers.left()
 
 
+@pytest.mark.slow
 def test_stopped_launcher_is_named_with_the_time_of_its_silence(launchers):
     programs = launchers.both()
     for program in programs:
-        read_until(program, "step 5/600")
+        read_until(program, "step 40/600")
     launchers.look()
     programs[1].send_signal(signal.SIGSTOP)
     output, status = end(programs[0])
@@ -155,7 +156,9 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
     assert not launchers.left()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_hung_job_is_asked_and_then_killed(launchers, number, status):
     programs = launchers.both("--grace", 2, pretend="deaf")
     for program in programs:
@@ -172,6 +175,7 @@ def test_hung_job_is_asked_and_then_killed(launchers, number, status):
     assert not launchers.left()
 
 
+@pytest.mark.slow
 def test_asked_job_saves(launchers):
     program = launchers.start(hosts=1)
     read_until(program, "step 5/600")
@@ -196,7 +200,7 @@ def test_restarts_continue_from_what_was_saved(launchers):
         assert output.count("; again in 0 s") == 1
         assert "attempt 1 of 3 failed: " in output and "worker 1 was killed by SIGKILL" in output
         assert "step 9/9" in output
-    assert "at step 4" in output or "at step 6" in output
+    assert "at step 0" not in output.partition("attempt 1 of 3")[2]
 
 
 def test_restarts_are_given_up_with_the_reason(launchers):
@@ -207,6 +211,7 @@ def test_restarts_are_given_up_with_the_reason(launchers):
     assert "gave up after 2 attempts: worker 0 ended with status 1" in output
 
 
+@pytest.mark.slow
 def test_mistakes_are_not_tried_again(launchers):
     program = launchers.start("--restarts", 3, hosts=1, pretend="fail:0:1:2")
     output, status = end(program)

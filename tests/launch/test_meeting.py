@@ -14,6 +14,7 @@ from src.launch.cluster import cluster
 from tests.launch.test_faults import Launchers, end, launchers, read_until  # noqa: F401
 
 PLACE = cluster(2, {"NUM_NODES": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9000"})
+BATCH = ("--set", "train.batch_size=6")  # for three workers
 
 
 def test_late_host_is_waited_for(launchers):  # noqa: F811
@@ -32,21 +33,19 @@ def test_host_that_never_comes(launchers, host, words):  # noqa: F811
     assert words in output
 
 
+@pytest.mark.slow
 def test_everybody_hears_who_is_missing(launchers):  # noqa: F811
-    for program in [launchers.start("--wait", 3, host=host, hosts=3, workers=3, **BATCH) for host in (0, 2)]:
+    for program in [launchers.start("--wait", 3, *BATCH, host=host, hosts=3, workers=3) for host in (0, 2)]:
         output, status = end(program)
         assert status == 1
         assert "host 1 did not come within 3 s" in output
-
-
-BATCH = {}
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--set", "optimizer.lr=0.5"], ["optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"]),
-        (["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"]),
+        pytest.param(["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"], marks=pytest.mark.slow),
     ],
 )
 def test_difference_is_refused_by_every_host(launchers, options, words):  # noqa: F811
@@ -57,17 +56,19 @@ def test_difference_is_refused_by_every_host(launchers, options, words):  # noqa
         assert "step 1" not in output
 
 
+@pytest.mark.slow
 def test_two_hosts_with_one_number(launchers):  # noqa: F811
-    first = launchers.start(hosts=3, workers=3, **BATCH)
-    second = launchers.start(host=1, hosts=3, workers=3, **BATCH)
+    first = launchers.start(*BATCH, hosts=3, workers=3)
+    second = launchers.start(*BATCH, host=1, hosts=3, workers=3)
     read_until(second, "host 0 waits for host 2")
-    third = launchers.start(host=1, hosts=3, workers=3, **BATCH)
+    third = launchers.start(*BATCH, host=1, hosts=3, workers=3)
     for program in (first, second, third):
         output, status = end(program)
         assert status == 2
         assert "NODE_RANK 1 is taken by 127.0.0.1" in output
 
 
+@pytest.mark.slow
 def test_another_secret_is_turned_away_and_the_right_one_let_in(launchers):  # noqa: F811
     first = launchers.start(steps=3, SEGMENTATION_SECRET="a")
     output, status = end(launchers.start(host=1, steps=3, SEGMENTATION_SECRET="b"))
