@@ -247,7 +247,7 @@ def read_metadata(records: str | Path) -> Metadata:
         values = json.loads(path.read_text(encoding="utf-8"))
         splits = {name: Split(**split) for name, split in values.pop("splits").items()}
         metadata = Metadata(**values, splits=splits)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is damaged{again(records)}") from None
     if metadata.schema_version != SCHEMA_VERSION:
         raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
@@ -265,15 +265,17 @@ def check_records(records: str | Path) -> None:
     folder = Path(records)
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        files = {str(name): (int(facts["bytes"]), str(facts["sha256"])) for name, facts in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{folder / 'manifest.json'} is missing or damaged{again(records)}") from None
-    for name, expected in files.items():
+    present = {path.name for path in folder.iterdir() if path.is_file()}
+    for name, (size, digest) in files.items():
         path = folder / name
-        if not path.is_file():
+        if name not in present:
             raise UserError(f"{path} is missing{again(records)}")
-        if path.stat().st_size != expected["bytes"]:
-            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {expected['bytes']}{again(records)}")
-        if sha256(path) != expected["sha256"]:
+        if path.stat().st_size != size:
+            raise UserError(f"{path} has {path.stat().st_size} bytes, expected {size}{again(records)}")
+        if sha256(path) != digest:
             raise UserError(f"{path} does not match its checksum: it is damaged{again(records)}")
 
 
