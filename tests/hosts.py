@@ -1,7 +1,8 @@
 """Several hosts on one machine: network namespaces, cables to a switch, and what can happen to a cable.
 
 Needs root and iproute2 (``ip``; ``tc`` with netem for delay and loss); `why_not` says what is missing. Every stand has
-names of its own, so that two at a time do not collide, and takes everything down at its end.
+names of its own, so that two at a time do not collide, and takes everything down at its end; what a killed test has
+left is taken down by the next stand.
 """
 
 import atexit
@@ -54,13 +55,15 @@ class Stand:
     """``count`` hosts with the addresses 10.77.0.1, 10.77.0.2, ... on one switch, which no other network knows."""
 
     def __init__(self, count: int):
-        self.name = f"st{secrets.token_hex(3)}"
-        self.hosts = [f"{self.name}h{number}" for number in range(count)]
+        self.name = f"stand-{os.getpid()}-{secrets.token_hex(3)}"
+        self.hosts = [f"{self.name}-h{number}" for number in range(count)]
+        self.switch = f"{self.name}-switch"
         self.programs: list[subprocess.Popen] = []
 
     def __enter__(self) -> "Stand":
         atexit.register(self.remove)
         try:
+            _sweep()
             self._build()
         except BaseException:
             self.remove()
@@ -72,17 +75,29 @@ class Stand:
         atexit.unregister(self.remove)
 
     def _build(self) -> None:
-        switch = f"{self.name}sw"
-        _ip("netns", "add", switch)
-        _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
-        _ip("-n", switch, "link", "set", "bridge", "up")
+        _ip("netns", "add", self.switch)
+        _ip("-n", self.switch, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", self.switch, "link", "set", "bridge", "up")
         for number, host in enumerate(self.hosts):
             _ip("netns", "add", host)
             _ip("-n", host, "link", "set", "lo", "up")
-            _ip("-n", host, "link", "add", "cable", "type", "veth", "peer", "name", f"port{number}", "netns", switch)
+            _ip(
+                "-n",
+                host,
+                "link",
+                "add",
+                "cable",
+                "type",
+                "veth",
+                "peer",
+                "name",
+                f"port{number}",
+                "netns",
+                self.switch,
+            )
             _ip("-n", host, "address", "add", f"{self.address(number)}/24", "dev", "cable")
             _ip("-n", host, "link", "set", "cable", "up")
-            _ip("-n", switch, "link", "set", f"port{number}", "master", "bridge", "up")
+            _ip("-n", self.switch, "link", "set", f"port{number}", "master", "bridge", "up")
 
     def address(self, number: int) -> str:
         """Of a host."""
@@ -100,11 +115,11 @@ class Stand:
 
     def cut(self, number: int) -> None:
         """Cut a host's cable: what is sent disappears, nobody is told."""
-        _ip("-n", f"{self.name}sw", "link", "set", f"port{number}", "nomaster")
+        _ip("-n", self.switch, "link", "set", f"port{number}", "nomaster")
 
     def mend(self, number: int) -> None:
         """Plug the cable in again."""
-        _ip("-n", f"{self.name}sw", "link", "set", f"port{number}", "master", "bridge")
+        _ip("-n", self.switch, "link", "set", f"port{number}", "master", "bridge")
 
     def impair(self, number: int, *how: str) -> None:
         """Have netem spoil what a host sends: ``impair(0, "delay", "200ms", "loss", "5%")``."""
@@ -137,13 +152,25 @@ class Stand:
         for number in range(len(self.hosts)):
             for process in self.processes(number):
                 with suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGKILL)
+                    process.kill()
         for program in self.programs:
             with suppress(subprocess.TimeoutExpired):
                 program.wait(10)
             program.stdout.close()
         self.programs.clear()
-        for name in (*self.hosts, f"{self.name}sw"):
+        for name in (*self.hosts, self.switch):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def _sweep() -> None:
+    """Take down the stands of tests that were killed."""
+    done = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False)
+    for name in (line.split()[0] for line in done.stdout.splitlines() if line.startswith("stand-")):
+        if not psutil.pid_exists(int(name.split("-")[1])):
+            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
+            for pid in pids.stdout.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 

@@ -23,8 +23,9 @@ from tests.conftest import SMALL
 from tests.hosts import PORT, Stand, why_no_netem, why_not
 from tests.launch.test_launch import steps
 
-BOUND = 150  # seconds; a launcher must end within 90, and what the machine does meanwhile takes its time too
-SET = ["--set", "device.mode=pynative", "train.eval_every=0", "optimizer.name=sgd", "optimizer.lr=0.01"]
+BOUND = 90  # seconds within which every launcher must have ended after a fault
+PATIENCE = 900  # seconds for what may take long on a busy machine
+SET = ["--set", "train.eval_every=0", "optimizer.name=sgd", "optimizer.lr=0.01"]
 needs_hosts = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
 slow = pytest.mark.slow
 
@@ -79,14 +80,14 @@ def ends(programs):
 
     def read(number, program):
         with suppress(subprocess.TimeoutExpired):
-            found[number] = (program.communicate(timeout=BOUND)[0], program.returncode)
+            found[number] = (program.communicate(timeout=PATIENCE)[0], program.returncode)
 
     threads = [threading.Thread(target=read, args=pair) for pair in enumerate(programs)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == len(programs), f"still running after {BOUND} s: {set(range(len(programs))) - found.keys()}"
+    assert len(found) == len(programs), f"still running after {PATIENCE} s: {set(range(len(programs))) - found.keys()}"
     return [found[number] for number in range(len(programs))]
 
 
@@ -163,7 +164,7 @@ def test_fault_ends_the_job_and_the_same_command_continues(tmp_path, name):
         assert all(status in (1, -9) for _, status in found)
         assert any(words in output for output, _ in found), found
         nothing_left(stand)
-        assert seconds < 90
+        assert seconds < BOUND
         saved, last = job.saved(), max(steps(job.output(0)))
         print(f"\n| {name}, --silence 15 | {seconds:.0f} s | {last - saved} steps |")
         stand.mend(1)
