@@ -1,8 +1,8 @@
 """Several hosts on one machine: network namespaces, cables to a switch, and what can happen to a cable.
 
-Needs root and iproute2 (``ip``; ``tc`` with netem for delay and loss); `why_not` says what is missing. Every stand has
-names of its own, so that two at a time do not collide, and takes everything down at its end; what a killed test has
-left is taken down by the next stand.
+Needs root and iproute2; `why_not` says what is missing. Slow and lossy cables are made by netem, or by
+tests/slow_cable.py where the kernel has none. Every stand has names of its own, so that two at a time do not collide,
+and takes everything down at its end; what a killed test has left is taken down by the next stand.
 """
 
 import atexit
@@ -14,6 +14,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -37,28 +38,41 @@ def why_not() -> str | None:
 
 
 @cache
-def why_no_netem() -> str | None:
-    """The reason why a cable cannot be slow and lossy here, or None."""
-    if reason := why_not():
-        return reason
+def has_netem() -> bool:
+    """Whether the kernel can make a cable slow and lossy."""
     if not shutil.which("tc"):
-        return "delay and loss need iproute2 (tc)"
-    try:
-        with Stand(1) as stand:
-            stand.impair(0, "delay", "1ms")
-            return None
-    except subprocess.CalledProcessError as error:
-        return f"delay and loss need netem in the kernel: {error.stderr.strip()}"
+        return False
+    with Stand(1) as stand:
+        try:
+            stand.impair(0, 0.001, 0.0)
+            return True
+        except subprocess.CalledProcessError:
+            return False
+
+
+def why_no_slow_cable() -> str | None:
+    """The reason why no cable can be slow here, or None."""
+    reason = why_not()
+    return reason or (
+        None if has_netem() or Path("/dev/net/tun").exists() else "slow cables need netem or /dev/net/tun"
+    )
 
 
 class Stand:
-    """``count`` hosts with the addresses 10.77.0.1, 10.77.0.2, ... on one switch, which no other network knows."""
+    """``count`` hosts with the addresses 10.77.0.1, 10.77.0.2, ... on one switch, which no other network knows.
 
-    def __init__(self, count: int):
+    Args:
+        delay: seconds that what a host sends takes to the others.
+        loss: share of it that is lost.
+    """
+
+    def __init__(self, count: int, delay: float = 0.0, loss: float = 0.0):
+        self.delay, self.loss = delay, loss
         self.name = f"stand-{os.getpid()}-{secrets.token_hex(3)}"
         self.hosts = [f"{self.name}-h{number}" for number in range(count)]
         self.switch = f"{self.name}-switch"
         self.programs: list[subprocess.Popen] = []
+        self.hub: subprocess.Popen | None = None
 
     def __enter__(self) -> "Stand":
         atexit.register(self.remove)
@@ -76,6 +90,10 @@ class Stand:
 
     def _build(self) -> None:
         _ip("netns", "add", self.switch)
+        spoiled = self.delay or self.loss
+        if spoiled and not has_netem():
+            self._build_slow()
+            return
         _ip("-n", self.switch, "link", "add", "bridge", "type", "bridge")
         _ip("-n", self.switch, "link", "set", "bridge", "up")
         for number, host in enumerate(self.hosts):
@@ -98,6 +116,21 @@ class Stand:
             _ip("-n", host, "address", "add", f"{self.address(number)}/24", "dev", "cable")
             _ip("-n", host, "link", "set", "cable", "up")
             _ip("-n", self.switch, "link", "set", f"port{number}", "master", "bridge", "up")
+            if spoiled:
+                self.impair(number, self.delay, self.loss)
+
+    def _build_slow(self) -> None:
+        for host in self.hosts:
+            _ip("netns", "add", host)
+            _ip("-n", host, "link", "set", "lo", "up")
+        ends = [f"{host}={self.address(number)}" for number, host in enumerate(self.hosts)]
+        hub = subprocess.Popen(
+            [sys.executable, "-m", "tests.slow_cable", str(self.delay), str(self.loss), "0", *ends], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.hub = hub
+        if hub.stdout.readline() != "ready\n":
+            raise RuntimeError(f"no slow cable: {hub.stdout.read()}")
 
     def address(self, number: int) -> str:
         """Of a host."""
@@ -121,8 +154,9 @@ class Stand:
         """Plug the cable in again."""
         _ip("-n", self.switch, "link", "set", f"port{number}", "master", "bridge")
 
-    def impair(self, number: int, *how: str) -> None:
-        """Have netem spoil what a host sends: ``impair(0, "delay", "200ms", "loss", "5%")``."""
+    def impair(self, number: int, delay: float, loss: float) -> None:
+        """Have netem spoil what a host sends."""
+        how = ("delay", f"{1000 * delay:.0f}ms", "loss", f"{100 * loss:.1f}%")
         _ip("netns", "exec", self.hosts[number], "tc", "qdisc", "replace", "dev", "cable", "root", "netem", *how)
 
     def processes(self, number: int) -> list[psutil.Process]:
@@ -158,6 +192,11 @@ class Stand:
                 program.wait(10)
             program.stdout.close()
         self.programs.clear()
+        if self.hub:
+            self.hub.kill()
+            self.hub.wait()
+            self.hub.stdout.close()
+            self.hub = None
         for name in (*self.hosts, self.switch):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 

@@ -62,16 +62,20 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86400:
-        raise ValueError(text)
-    return value
+    return _number(text, float, 0.001, 86400, "seconds")
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
+    return _number(text, int, 0, 1000, "a whole number")
+
+
+def _number(text: str, kind: type, least: float, most: float, what: str):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {what} from {least:g} to {most:g}")
     return value
 
 

@@ -11,6 +11,7 @@ import pytest
 from src.config import load_config
 from src.launch import agreement, wire
 from src.launch.cluster import cluster
+from tests.commands import run_inside
 from tests.launch.test_faults import Launchers, end, launchers, read_until  # noqa: F401
 
 PLACE = cluster(2, {"NUM_NODES": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9000"})
@@ -104,6 +105,12 @@ def test_address_of_another_machine(launchers):  # noqa: F811
     output, status = end(launchers.start(MASTER_ADDR="192.0.2.1"))
     assert status == 2
     assert "MASTER_ADDR must be an address of the machine with NODE_RANK 0" in output
+
+
+@pytest.mark.parametrize("option", ["--silence=0", "--wait=nan", "--restarts=-1", "--restarts=1.5"])
+def test_impossible_options(small_config, monkeypatch, capfd, option):
+    assert run_inside(monkeypatch, "src.launch", "--workers", 2, "--config", small_config, option) == 2
+    assert f"found '{option.partition('=')[2]}', expected" in capfd.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------- what is compared
