@@ -107,7 +107,10 @@ def main() -> None:
         # The port of one machine alone is nobody's business; another program may have taken it meanwhile.
         here = cluster(arguments.workers, dict(os.environ)) if attempt else place
         logs = Logs(output / "workers", here)
-        print(f"{here.workers} workers ({here.local} here), master {here.address}:{here.port}, logs in {logs.folder}")
+        print(
+            f"{here.workers} workers ({here.local} here), master {here.address}:{here.port}, logs in {logs.folder}",
+            flush=True,
+        )
         print(f"running: {' '.join(command(here, logs.folder, passed_on))}", flush=True)
         return Job(here, logs, passed_on, secrets.token_hex(16), limits)
 

@@ -68,7 +68,7 @@ class Job:
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.asked: set[int] = set()  # process ids that have had a signal
         self.ended: float | None = None  # when all workers were first seen to have ended
-        self.workers = Workers(mark)
+        self.workers = Workers(mark, place.local)
         self.guardian = Guardian(mark, limits.silence + 30)
         # The launcher decides who is lost; MindSpore's own limit must not be the shorter one.
         defaults = {**DEFAULTS, "MS_NODE_TIMEOUT": str(round(limits.silence) + 30)}
@@ -83,7 +83,7 @@ class Job:
         """See what has changed, and show what the first worker has printed."""
         self.guardian.beat()
         self.workers.look(self.msrun.pid)
-        if self.ended is None and self.workers.ended(self.place.local):
+        if self.ended is None and self.workers.ended():
             self.ended = time.monotonic()
         if not self.failed and (found := self.workers.failures()):
             self.failed = self._told_by_msrun() or found  # msrun kills the others, which are then not to blame
@@ -131,11 +131,12 @@ class Job:
         if ask:
             send(self.workers.processes(), signal.SIGTERM)
             deadline = time.monotonic() + GRACE
-            while time.monotonic() < deadline and psutil.wait_procs(self.workers.processes(), timeout=0.1)[1]:
+            while self.workers.running() and time.monotonic() < deadline:
                 self.logs.show()
+                time.sleep(0.1)
         left = kill_marked(self.mark)
         self.msrun.wait()
-        self.logs.show()
+        self.logs.close()
         self.workers.close()
         self.guardian.close()
         return left

@@ -1,6 +1,11 @@
 """The workers' logs: the first worker's on the console, and the last words of one that failed."""
 
+import os
+import queue
 import re
+import sys
+import threading
+import time
 from pathlib import Path
 
 from src.launch.cluster import Cluster
@@ -9,12 +14,43 @@ NOISE = re.compile(r"^\[(WARNING|INFO)\]|^$")  # of MindSpore's own log
 NOTICED = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")  # in msrun's log
 
 
+class Console:
+    """Prints in a thread: a terminal that is stopped with Ctrl-S must not stop the launcher's heart."""
+
+    def __init__(self):
+        self.lines: queue.Queue[str] = queue.Queue(10_000)
+        threading.Thread(target=self._print, daemon=True).start()
+
+    def show(self, line: str) -> None:
+        """Print a line, or leave it out if ten thousand are waiting."""
+        if not self.lines.full():
+            self.lines.put(line)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Wait until all is printed, but not for long."""
+        deadline = time.monotonic() + seconds
+        while self.lines.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _print(self) -> None:
+        while True:
+            data = (self.lines.get() + "\n").encode()
+            try:
+                while data:
+                    data = data[os.write(1, data) :]
+            except OSError:
+                pass  # nobody reads any more; the logs have it all
+            self.lines.task_done()
+
+
 class Logs:
     """The folder of the logs; several machines may share it, so each touches its own files alone."""
 
     def __init__(self, folder: Path, place: Cluster):
         self.folder, self.place = folder, place
         self.shown = 0  # bytes of the first worker's log
+        self.console = Console()
+        sys.stdout.flush()  # what was printed before comes first
         folder.mkdir(parents=True, exist_ok=True)
         own = [self.worker(rank) for rank in place.ranks] + [self.msrun]
         for old in own + ([folder / "scheduler.log"] if place.node_rank == 0 else []):
@@ -41,7 +77,12 @@ class Logs:
         self.shown += len(whole)
         for line in whole.decode(errors="replace").splitlines():
             if not NOISE.match(line):
-                print(line, flush=True)
+                self.console.show(line)
+
+    def close(self) -> None:
+        """Show the rest."""
+        self.show()
+        self.console.close()
 
     def noticed(self) -> dict[int, int]:
         """Process id -> exit code of the workers that msrun found ended."""

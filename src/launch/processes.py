@@ -41,9 +41,10 @@ def send(processes: Iterable[psutil.Process], number: int) -> None:
 
 def ask_workers(job: str, seconds: float = GRACE) -> None:
     """Ask a job's workers to end, and wait for them."""
-    workers = marked(job, "MS_WORKER")
-    send(workers, signal.SIGTERM)
-    psutil.wait_procs(workers, timeout=seconds)
+    send(marked(job, "MS_WORKER"), signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while marked(job, "MS_WORKER") and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def kill_marked(job: str, seconds: float = 10.0) -> list[psutil.Process]:
@@ -54,7 +55,7 @@ def kill_marked(job: str, seconds: float = 10.0) -> list[psutil.Process]:
     deadline = time.monotonic() + seconds
     while (left := marked(job)) and time.monotonic() < deadline:
         send(left, signal.SIGKILL)
-        psutil.wait_procs(left, timeout=0.2)
+        time.sleep(0.05)
     return left
 
 

@@ -70,9 +70,10 @@ class Worker:
 
 
 class Workers:
-    """The workers of one machine, by rank, and the scheduler if it runs here."""
+    """The ``count`` workers of one machine, by rank, and the scheduler if it runs here."""
 
-    def __init__(self, job: str):
+    def __init__(self, job: str, count: int):
+        self.count = count
         self.by_rank: dict[int, Worker] = {}
         self.scheduler: Worker | None = None
         self.beats = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -85,9 +86,10 @@ class Workers:
 
     def look(self, msrun: int) -> None:
         """Find new processes among the children of msrun, and take what all have to say."""
-        with suppress(*GONE):
-            for child in psutil.Process(msrun).children():
-                self._find(child)
+        if len(self.by_rank) < self.count:  # the scheduler starts before them
+            with suppress(*GONE):
+                for child in psutil.Process(msrun).children():
+                    self._find(child)
         with suppress(BlockingIOError):
             while True:
                 self._hear(self.beats.recv(LARGEST))
@@ -107,10 +109,13 @@ class Workers:
         ends = {rank: how_it_ended(worker.process.pid) for rank, worker in self.by_rank.items()}
         return {rank: end for rank, end in ends.items() if end}
 
-    def ended(self, count: int) -> bool:
-        """Whether all ``count`` workers have been seen and have ended."""
-        found = [pulse(worker.process.pid) for worker in self.by_rank.values()]
-        return len(found) == count and all(one is None or one.ended for one in found)
+    def ended(self) -> bool:
+        """Whether all workers have been seen and have ended."""
+        return len(self.by_rank) == self.count and not self.running()
+
+    def running(self) -> list[psutil.Process]:
+        """The workers that have not ended."""
+        return [one for one in self.processes() if (found := pulse(one.pid)) and not found.ended]
 
     def silent(self, limit: float) -> Worker | None:
         """The one that has been silent for more than ``limit`` seconds."""
