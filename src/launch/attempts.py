@@ -70,7 +70,8 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
         job.explain()
         if trouble is hosts.seen or not job.failed:
             print(f"error: {trouble.reason}", file=sys.stderr)
-        return End(asked.status if asked else trouble.status, trouble.reason, not asked and trouble.status != 2)
+        final = asked or trouble.asked or trouble.status == 2
+        return End(asked.status if asked else trouble.status, trouble.reason, not final)
     if asked.number == signal.SIGINT:
         return End(130)
     return End(1 if job.failed else 0)
@@ -87,9 +88,9 @@ def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
         return None
     name = signal.Signals(asked.number).name
     if asked.again:
-        return Trouble(f"stopped by a second signal after {name}, without saving")
+        return Trouble(f"stopped by a second signal after {name}, without saving", asked=True)
     if time.monotonic() - max(asked.at, job.workers.moved()) > limits.grace:
-        return Trouble(f"no progress for {limits.grace:.0f} s after {name}; stopped without saving")
+        return Trouble(f"no progress for {limits.grace:.0f} s after {name}; stopped without saving", asked=True)
     return None
 
 

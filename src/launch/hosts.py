@@ -48,7 +48,7 @@ class Hosts:
 
     def report(self, trouble: Trouble) -> None:
         """Tell the others why this host ends the job, or at the first host why any does."""
-        self._say({"trouble": trouble.reason, "status": trouble.status})
+        self._say({"trouble": trouble.reason, "status": trouble.status, "asked": trouble.asked})
 
     def leave(self) -> None:
         """Close the connections, when what was said has had its time to arrive."""
@@ -66,7 +66,7 @@ class Hosts:
         if "trouble" in message and self.seen is None:
             words = str(message["trouble"])
             reason = f"host {host} ({self.wires[host].who}): {words}" if self.own == 0 else words
-            self.seen = Trouble(reason, 2 if message.get("status") == 2 else 1)
+            self.seen = Trouble(reason, 2 if message.get("status") == 2 else 1, bool(message.get("asked")))
         if isinstance(message.get("step"), int):
             self.steps[host] = message["step"]
         if message.get("done"):

@@ -43,7 +43,8 @@ class Trouble:
     """Why a job cannot go on."""
 
     reason: str
-    status: int = 1  # 2: the user's mistake, which another try would repeat
+    status: int = 1  # 2: the user's mistake, which another attempt would repeat
+    asked: bool = False  # a user wanted the end
 
 
 def command(place: Cluster, logs: Path, arguments: list[str]) -> list[str]:

@@ -160,7 +160,7 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
     ("number", "status"), [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
 def test_hung_job_is_asked_and_then_killed(launchers, number, status):
-    programs = launchers.both("--grace", 2, pretend="deaf")
+    programs = launchers.both("--grace", 2, "--restarts", 3, pretend="deaf")
     for program in programs:
         read_until(program, "step 3/600")
     launchers.look()
