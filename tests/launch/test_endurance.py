@@ -24,7 +24,7 @@ from tests.launch.test_launch import steps
 STEPS, FAULTS, SEED = (
     int(os.environ.get(f"ENDURANCE_{n}", d)) for n, d in (("STEPS", 2000), ("FAULTS", 20), ("SEED", 0))
 )
-EVERY = 20  # steps between two checkpoints
+EVERY = max(2, STEPS // 100)  # steps between two checkpoints
 SILENCE = 15
 
 
@@ -69,7 +69,7 @@ class Leg:
         sampled = 0.0
         while self.running() and self.step < step:
             time.sleep(0.05)
-            if time.monotonic() - sampled > 5 and self.step > 50:
+            if time.monotonic() - sampled > 5 and self.step > STEPS // 20:
                 sampled = time.monotonic()
                 with suppress(LookupError, psutil.NoSuchProcess):
                     parts = [self.stand.find(0, role) for role in ("MS_WORKER", "launcher")]
