@@ -34,6 +34,11 @@ def rank() -> int:
     return communication.get_rank() if communication.GlobalComm.INITED else 0
 
 
+def local_rank() -> int:
+    """Number of this worker among those of its machine, from 0; msrun says it."""
+    return int(os.environ.get("DEVICE_ID", 0)) if communication.GlobalComm.INITED else 0
+
+
 def wait_for_all() -> None:
     """Return when every worker has come here."""
     sum_counts(np.zeros(1, np.int64))

@@ -22,7 +22,7 @@ from src.data.label_check import check_image, encode_png, largest_row, map_label
 from src.data.shapes import scene
 from src.errors import UserError, listing
 from src.files import sha256
-from src.parallel import rank, wait_for_all
+from src.parallel import local_rank, rank, wait_for_all
 from src.schema.data import DataConfig, ShapesConfig
 
 SCHEMA_VERSION = 1
@@ -287,16 +287,18 @@ def again(records: str | Path) -> str:
 def ensure_records(data: DataConfig) -> Metadata:
     """Check the records of a configuration, or write them when they are missing, and say so.
 
-    Of several workers the first goes ahead while the others wait; they then find the records complete.
+    Of several workers the first goes ahead, then the first of every machine, which may have a disk of its own; the
+    others then find the records complete.
 
     Raises:
         UserError: damaged records, or records of another data set than the config describes.
     """
-    if rank() > 0:
-        wait_for_all()
-    metadata = _ensure_records(data)
-    if rank() == 0:
-        wait_for_all()
+    turn = 0 if rank() == 0 else 1 if local_rank() == 0 else 2
+    for number in range(3):
+        if number == turn:
+            metadata = _ensure_records(data)
+        if number < 2:
+            wait_for_all()
     return metadata
 
 
