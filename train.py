@@ -61,6 +61,7 @@ def main() -> None:
     if checkpoint:
         taken = trainer.resume(checkpoint)
         print(f"resuming {taken} at step {trainer.progress.step}")
+    trainer.check_same_start()
     if trainer.progress.step >= config.train.iterations:
         print(f"{folder.path}: already trained to step {trainer.progress.step}; nothing to do")
         return

@@ -47,13 +47,13 @@ def write_checkpoint(
     """Write ``path`` in one step: a reader finds the old file or the new one, never a part.
 
     Args:
-        meta: values that JSON can hold; a checksum of all tensors is added.
+        meta: values that JSON can hold; a checksum of all tensors and of these is added.
         before: where the old file goes; None replaces it. Between the two renames there is none under ``path``.
 
     Raises:
         UserError: the file cannot be written (folder not writable, disk full); an older file stays as it is.
     """
-    meta = {**meta, "checksum": checksum(tensors)}
+    meta = {**meta, "checksum": checksum(tensors, meta)}
     beside = path.with_name(f".{path.stem}.writing.ckpt")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,12 +86,23 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path}: not a readable MindSpore checkpoint, or truncated ({path.stat().st_size} bytes; "
             f"{_first_line(error)}); use another checkpoint"
         ) from None
-    meta = values.pop(META, None)
+    text = values.pop(META, None)
     tensors = {name: value.asnumpy() for name, value in values.items() if isinstance(value, Tensor)}
-    meta = json.loads(meta) if isinstance(meta, str) else {}
-    if meta and meta.get("checksum") != checksum(tensors):
+    meta = _read_meta(text) if isinstance(text, str) else {}
+    found = meta.pop("checksum", None) if meta else None
+    # Files of earlier versions have one of the tensors alone.
+    if isinstance(text, str) and (not meta or found not in (checksum(tensors, meta), checksum(tensors))):
         raise UserError(f"{path}: the contents do not match their checksum: the file is damaged; use another one")
-    return Checkpoint(path, tensors, meta)
+    return Checkpoint(path, tensors, meta and {**meta, "checksum": found})
+
+
+def _read_meta(text: str) -> dict[str, Any]:
+    """What `write_checkpoint` noted; empty if it is damaged."""
+    try:
+        meta = json.loads(text)
+    except (ValueError, RecursionError, SystemError):  # the last where damaged bytes have become an impossible text
+        return {}
+    return meta if isinstance(meta, dict) else {}
 
 
 def load_network(network: nn.Cell, checkpoint: Checkpoint) -> None:
@@ -110,9 +121,11 @@ def load_state(state: Iterable[Parameter], checkpoint: Checkpoint) -> None:
     _assign(state, own, checkpoint.path, "holds another training state")
 
 
-def checksum(tensors: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names, shapes, types and bytes, in the order of the names."""
+def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any] | None = None) -> str:
+    """SHA-256 over names, shapes, types and bytes, in the order of the names, and over ``meta`` as JSON."""
     digest = hashlib.sha256()
+    if meta is not None:  # as it will be read again: tuples have become lists, and keys texts
+        digest.update(json.dumps(json.loads(json.dumps(meta)), sort_keys=True).encode())
     for name in sorted(tensors):
         values = np.ascontiguousarray(tensors[name])
         digest.update(f"{name}|{values.dtype}|{values.shape}|".encode())

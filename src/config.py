@@ -97,18 +97,25 @@ def read_layer(path: Path, wanted_by: Path | None = None) -> dict:
     Raises:
         UserError: it is missing, or not YAML with sections.
     """
-    if not path.is_file():
+    if not _is_file(path):
         if wanted_by:
             raise UserError(f"{wanted_by}: base: no such file: {path}")
         siblings = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
         raise UserError(f"config file not found: {path}{did_you_mean(str(path), siblings)}")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a YAML file: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected sections such as data: and model:, found {type(values).__name__}")
     return values
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _parse_overrides(overrides: Iterable[str]) -> dict:

@@ -10,6 +10,8 @@ import os
 import numpy as np
 from mindspore import Tensor, communication, nn, ops
 
+from src import heartbeat
+
 DIGIT = 1 << 12  # counts are summed in digits of this base: exact in fp32 for up to 4,096 workers
 BUCKET = 8 << 20  # gradients summed at a time, in numbers
 
@@ -17,7 +19,9 @@ BUCKET = 8 << 20  # gradients summed at a time, in numbers
 def start() -> None:
     """Join the other workers if ``msrun`` started this process; its scheduler process never returns from here."""
     if "MS_ROLE" in os.environ and not communication.GlobalComm.INITED:
+        heartbeat.start()
         communication.init()
+        heartbeat.tick()
 
 
 def world_size() -> int:
@@ -31,8 +35,8 @@ def rank() -> int:
 
 
 def local_rank() -> int:
-    """Index of this worker among those of its machine, from 0."""
-    return communication.get_local_rank() if communication.GlobalComm.INITED else 0
+    """Number of this worker among those of its machine, from 0; msrun says it."""
+    return int(os.environ.get("DEVICE_ID", 0)) if communication.GlobalComm.INITED else 0
 
 
 def wait_for_all() -> None:
@@ -47,6 +51,13 @@ def sum_counts(counts: np.ndarray) -> np.ndarray:
     digits = np.stack([counts // DIGIT**place % DIGIT for place in range(5)]).astype(np.float32)
     sums = ops.AllReduce(ops.ReduceOp.SUM)(Tensor(digits)).asnumpy().astype(np.int64)
     return sum(digit * DIGIT**place for place, digit in enumerate(sums))
+
+
+def gather_counts(counts: np.ndarray) -> np.ndarray:
+    """Non-negative integers below 2^60, [N] -> those of all workers, int64 [workers, N], exact."""
+    rows = np.zeros((world_size(), len(counts)), np.int64)
+    rows[rank()] = counts
+    return sum_counts(rows)
 
 
 class SumOverWorkers(nn.Cell):

@@ -10,6 +10,7 @@ def test_alone_nothing_changes():
     assert (parallel.rank(), parallel.world_size()) == (0, 1)
     counts = np.arange(4)
     assert parallel.sum_counts(counts) is counts
+    assert parallel.gather_counts(counts).tolist() == [[0, 1, 2, 3]]
     gradients = (Tensor(1.0), Tensor(2.0))
     assert parallel.MeanGradients([])(gradients) == gradients
 

@@ -13,7 +13,8 @@ SRC = Path(__file__).parents[1] / "src"
 GROUND = {
     "onednn": set(),
     "errors": set(),
-    "parallel": set(),
+    "heartbeat": set(),
+    "parallel": {"heartbeat"},
     "files": {"errors"},
     "schema": {"errors"},
     "config": {"errors", "schema"},
@@ -29,7 +30,7 @@ ROOMS = {
     "losses": {*GROUND, "models"},
     "metrics": {*GROUND, "models"},
     "weights": {*GROUND, "models"},
-    "launch": {"errors", "files", "schema", "config", "data"},
+    "launch": {"errors", "files", "heartbeat", "schema", "config", "data"},
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
 }

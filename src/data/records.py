@@ -66,7 +66,7 @@ def read_metadata(records: str | Path) -> Metadata:
         values = json.loads(path.read_text(encoding="utf-8"))
         splits = {name: Split(**split) for name, split in values.pop("splits").items()}
         metadata = Metadata(**values, splits=splits)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is damaged{again(records)}") from None
     if metadata.schema_version != SCHEMA_VERSION:
         raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
@@ -89,10 +89,11 @@ def check_records(records: str | Path, full: bool = False) -> None:
     try:
         text = (folder / "manifest.json").read_text(encoding="utf-8")
         files = {folder / name: (facts["bytes"], _pieces(folder / name, facts)) for name, facts in _files(text).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{folder / 'manifest.json'} is missing or damaged{again(records)}") from None
+    present = {path for path in folder.iterdir() if path.is_file()}
     for path, (size, _) in files.items():
-        if not path.is_file():
+        if path not in present:
             raise UserError(f"{path} is missing{again(records)}")
         if path.stat().st_size != size:
             raise UserError(f"{path} has {path.stat().st_size} bytes, expected {size}{again(records)}")

@@ -21,11 +21,14 @@ def description_file(path: Path) -> Path:
 def read_description(path: Path) -> dict:
     """Read the `description_file`; empty if there is none."""
     try:
-        return json.loads(description_file(path).read_text(encoding="utf-8"))
+        facts = json.loads(description_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
-        raise UserError(f"{description_file(path)} is damaged; export the model again, or remove it") from None
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError(f"{description_file(path)} is damaged; export the model again, or remove it")
+    return facts
 
 
 def mindir_runner(path: Path) -> Runner:

@@ -2,15 +2,15 @@
 
     python -m src.launch --workers 2 --config config/quickstart.yaml --output runs/two
 
-Wrong arguments and configs are found before anything starts; `src.launch.job` does the rest. With one worker it runs
-``train.py`` itself.
+Mistakes are found before anything starts. With one worker it is ``train.py``.
 
 Several machines: run the same command on each with MASTER_ADDR (of the first), MASTER_PORT, NODE_RANK (0, 1, ...) and
-NUM_NODES set; the workers are divided among them evenly.
+NUM_NODES set; the workers are divided among them evenly. See docs/several_machines.md.
 """
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -20,11 +20,16 @@ from src.config import load_config
 from src.data.share import check_share
 from src.errors import UserError, run_command
 from src.files import check_writable
-from src.launch.job import ROOT, Job, cluster, command, search_path
+from src.launch.agreement import facts
+from src.launch.attempts import Asked, run
+from src.launch.cluster import cluster, search_path
+from src.launch.job import ROOT, Job, Limits, command
+from src.launch.logs import Logs
+from src.launch.meeting import Meeting
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line; arguments that are not the launcher's go to train.py."""
+    """Read the command line; what is not the launcher's goes to train.py."""
     parser = argparse.ArgumentParser(
         prog="python -m src.launch",
         description="Train in several processes. Other arguments go to train.py.",
@@ -34,11 +39,50 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--config", required=True, metavar="FILE", help="experiment in YAML")
     parser.add_argument("--output", metavar="DIR", help="run folder (default: runs/<config name>)")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    limits = Limits()
+    parser.add_argument(
+        "--silence", type=_seconds, default=limits.silence, metavar="S",
+        help="seconds after which a silent worker or machine ends the job (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grace", type=_seconds, default=limits.grace, metavar="S",
+        help="seconds without progress after Ctrl-C or SIGTERM until a hung job is killed (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--wait", type=_seconds, default=limits.wait, metavar="S",
+        help="seconds to wait for the other machines (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--restarts", type=_count, default=0, metavar="N",
+        help="start again up to N times after a failure, from the last checkpoint (default 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backoff", type=_seconds, default=5.0, metavar="S",
+        help="seconds before the first restart; doubles with each (default %(default)g)",
+    )  # fmt: skip
     return parser.parse_known_args()
 
 
+def _seconds(text: str) -> float:
+    return _number(text, float, 0.001, 86400, "seconds")
+
+
+def _count(text: str) -> int:
+    return _number(text, int, 0, 1000, "a whole number")
+
+
+def _number(text: str, kind: type, least: float, most: float, what: str):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {what} from {least:g} to {most:g}")
+    return value
+
+
 def main() -> None:
-    """Check, start, watch."""
+    """Check, meet the other machines, start, watch."""
     arguments, rest = parse_arguments()
     config = load_config(arguments.config, arguments.set)
     place = cluster(arguments.workers, dict(os.environ))
@@ -52,16 +96,33 @@ def main() -> None:
     if place.workers == 1:
         print(f"running: python train.py {' '.join(passed_on)}", flush=True)
         os.execv(sys.executable, [sys.executable, str(ROOT / "train.py"), *passed_on])
-    logs = output / "workers"
-    logs.mkdir(parents=True, exist_ok=True)
-    for old in logs.glob("*.log"):
-        old.unlink()
-    print(f"{place.workers} workers ({place.local} here), master {place.address}:{place.port}, logs in {logs}")
-    print(f"running: {' '.join(command(place, logs, passed_on))}", flush=True)
-    job = Job(place, logs, passed_on)
+    limits = Limits(arguments.silence, arguments.grace, arguments.wait)
+    asked = Asked()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, job.ask)
-    sys.exit(job.watch())
+        signal.signal(number, asked)
+    meeting = None
+    if place.nodes > 1:
+        own = facts(config, place, arguments.restarts)
+        meeting = Meeting(place, own, limits, os.environ.get("SEGMENTATION_SECRET", ""), lambda: bool(asked))
+
+    def start(attempt: int) -> Job:
+        # The port of one machine alone is nobody's business; another program may have taken it meanwhile.
+        here = cluster(arguments.workers, dict(os.environ)) if attempt else place
+        logs = Logs(output / "workers", here)
+        print(
+            f"{here.workers} workers ({here.local} here), master {here.address}:{here.port}, logs in {logs.folder}",
+            flush=True,
+        )
+        print(f"running: {' '.join(command(here, logs.folder, passed_on))}", flush=True)
+        return Job(here, logs, passed_on, secrets.token_hex(16), limits)
+
+    try:
+        sys.exit(run(start, meeting, asked, limits, arguments.restarts, arguments.backoff))
+    except KeyboardInterrupt:
+        sys.exit(asked.status)
+    finally:
+        if meeting:
+            meeting.close()
 
 
 if __name__ == "__main__":

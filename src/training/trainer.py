@@ -15,8 +15,8 @@ import numpy as np
 from mindspore import Tensor
 from tqdm import tqdm
 
-from src import device
-from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
+from src import device, heartbeat
+from src.checkpoint import TRAIN, checksum, load_checkpoint, load_network, load_state, save_checkpoint
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
 from src.inference.evaluator import evaluate
@@ -29,6 +29,7 @@ from src.training.feeding import check_sinking, sink
 from src.training.interrupt import Interrupt
 from src.training.loss_scale import SMALLEST
 from src.training.run_folder import RunFolder
+from src.training.same_start import check_same_start
 from src.training.step_builder import build_step
 from src.training.train_step import TrainStep
 
@@ -61,7 +62,8 @@ class Trainer:
         self.average = self.step_cell.average
         self.progress = Progress()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
-        self.evaluation = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
+        runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
+        self.evaluation = heartbeat.ticking(runner)
 
     def resume(self, path: Path) -> Path:
         """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.
@@ -83,9 +85,21 @@ class Trainer:
         self.progress = Progress(**checkpoint.meta["progress"])
         return checkpoint.path
 
+    def check_same_start(self) -> None:
+        """Compare weights, optimizer and step with the other workers'; all of them call this before `run`.
+
+        Raises:
+            UserError: one of them would go on from something else.
+        """
+        if self.workers > 1:
+            tensors = {parameter.name: parameter.asnumpy() for parameter in self.network.get_parameters()}
+            tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in self.step_cell.state()}
+            check_same_start(self.progress.step, checksum(tensors), self.folder)
+
     def run(self) -> int:
         """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
         train, progress = self.config.train, self.progress
+        heartbeat.tick(progress.step)
         if self.chief:
             self.folder.open(self.config, progress.step)
         self.network.set_train(True)
@@ -128,6 +142,7 @@ class Trainer:
         vectors = [sunk().asnumpy()] if sunk else self._feed(batches, interrupt)
         device.keep_signal_handlers()
         self.progress.step += self.config.train.sink_size or 1
+        heartbeat.tick(self.progress.step)
         names = (*TrainStep.RESULT, *self.criterion.part_names)
         result = dict(zip(names, vectors[-1].tolist(), strict=True))
         for name in ("loss", *self.criterion.part_names):
@@ -151,6 +166,7 @@ class Trainer:
             wish = (Tensor(np.float32(interrupt.signal is not None)),) if self.workers > 1 else ()
             vectors.append(self.step_cell(image, label, part == parts - 1, *wish).asnumpy())
             device.keep_signal_handlers()
+            heartbeat.tick()
         return vectors
 
     def _check(self, result: dict[str, float]) -> None:
@@ -197,6 +213,7 @@ class Trainer:
 
     def _evaluate(self, console: Console) -> None:
         """Score the validation split with the averaged weights, if they are kept, and keep the best."""
+        heartbeat.tick(busy=True)
         if self.average:
             self.average.exchange()
         self._score(console)
@@ -229,6 +246,7 @@ class Trainer:
             draw_curves(self.folder.curves, self.folder.read_metrics())
 
     def _save_last(self) -> None:
+        heartbeat.tick(busy=True)
         if self.chief:
             meta = {**self._meta(), "progress": asdict(self.progress)}
             before = self.folder.previous if self.last_is_good else None

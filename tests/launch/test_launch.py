@@ -13,7 +13,9 @@ import pytest
 
 from src.checkpoint import load_checkpoint
 from src.errors import UserError
+from src.launch import cluster as clusters
 from src.launch import job as jobs
+from src.launch import logs
 from tests.commands import ROOT, read_until, run_inside
 
 SCRIPT = ROOT / "scripts" / "run_distribute_train.sh"
@@ -26,7 +28,7 @@ def job(*arguments):
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"  # noqa: PTH120
     return subprocess.Popen(
         ["bash", SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PATH": path, "MS_NODE_TIMEOUT": "8"},
+        env={**os.environ, "PATH": path},
     )  # fmt: skip
 
 
@@ -36,10 +38,10 @@ def steps(folder):
 
 
 def test_machines_are_read_from_the_environment():
-    alone = jobs.cluster(4, {})
+    alone = clusters.cluster(4, {})
     assert (alone.local, alone.first, alone.address) == (4, 0, "127.0.0.1")
     several = {"NUM_NODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "9000"}
-    second = jobs.cluster(4, several)
+    second = clusters.cluster(4, several)
     assert (second.local, second.first, second.address, second.port) == (2, 2, "10.0.0.1", 9000)
     assert "--node_rank=1" in jobs.command(second, ROOT, [])
 
@@ -56,20 +58,20 @@ def test_machines_are_read_from_the_environment():
 )
 def test_impossible_machines(workers, environment, message):
     with pytest.raises(UserError, match=message):
-        jobs.cluster(workers, environment)
+        clusters.cluster(workers, environment)
 
 
 def test_free_port_is_free():
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", jobs.free_port()))
+        listener.bind(("127.0.0.1", clusters.free_port()))
 
 
 def test_last_words_are_the_error(tmp_path):
     log = tmp_path / "worker_1.log"
     log.write_text("step 1\n[WARNING] noise\nerror: data.root: not there\nmend it\n[INFO] more\n")
-    assert jobs.last_words(log) == ["error: data.root: not there", "mend it"]
+    assert logs.last_words(log) == ["error: data.root: not there", "mend it"]
     log.write_text("\n".join(map(str, range(20))))
-    assert jobs.last_words(log, 2) == ["18", "19"]
+    assert logs.last_words(log, 2) == ["18", "19"]
 
 
 @pytest.mark.parametrize(

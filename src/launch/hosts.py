@@ -1,0 +1,83 @@
+"""What the launchers tell each other while a job runs: once a second that they are there, and why it ends.
+
+All of them talk to the first host's, which passes on what one of them has seen.
+"""
+
+import time
+
+from src.launch.job import Limits, Trouble
+from src.launch.wire import Message, Wire
+
+PERIOD = 1.0  # seconds between two signs of life
+
+
+class Hosts:
+    """The other launchers; with one host there are none.
+
+    Args:
+        own: number of this host.
+        wires: see `src.launch.meeting.Meeting.meet`.
+    """
+
+    def __init__(self, own: int, wires: dict[int, Wire], limits: Limits):
+        self.own, self.wires, self.limits = own, wires, limits
+        self.steps: dict[int, int | None] = dict.fromkeys(wires)
+        self.done: set[int] = set()  # hosts whose workers have all ended well
+        self.all_done = not wires
+        self.seen: Trouble | None = None
+        self.spoken = 0.0
+
+    def turn(self, step: int | None, done: bool = False) -> Trouble | None:
+        """Hear the others and be heard; return why the job cannot go on, if they know a reason.
+
+        Args:
+            step: where the workers of this host stand.
+            done: whether they have all ended well.
+        """
+        for host, wire in self.wires.items():
+            for message in wire.receive():
+                self._hear(host, message)
+            if self.seen is None and not self.all_done:
+                self._judge(host, wire)
+        if self.own == 0 and done and self.done == self.wires.keys():
+            self.all_done = True
+        if self.wires and time.monotonic() - self.spoken > PERIOD or self.all_done:
+            self.spoken = time.monotonic()
+            self._say({"step": step, "done": done, "all done": self.all_done})
+        return self.seen
+
+    def report(self, trouble: Trouble) -> None:
+        """Tell the others why this host ends the job, or at the first host why any does."""
+        self._say({"trouble": trouble.reason, "status": trouble.status, "asked": trouble.asked})
+
+    def leave(self) -> None:
+        """Close the connections, when what was said has had its time to arrive."""
+        for wire in self.wires.values():
+            if self.own == 0:
+                wire.drain(2.0)  # the others close first
+            wire.end("left")
+
+    def _say(self, message: Message) -> None:
+        for wire in self.wires.values():
+            if wire.closed is None:
+                wire.send(message)
+
+    def _hear(self, host: int, message: Message) -> None:
+        if "trouble" in message and self.seen is None:
+            words = str(message["trouble"])
+            reason = f"host {host} ({self.wires[host].who}): {words}" if self.own == 0 else words
+            self.seen = Trouble(reason, 2 if message.get("status") == 2 else 1, bool(message.get("asked")))
+        if isinstance(message.get("step"), int):
+            self.steps[host] = message["step"]
+        if message.get("done"):
+            self.done.add(host)
+        if message.get("all done"):
+            self.all_done = True
+
+    def _judge(self, host: int, wire: Wire) -> None:
+        place = f"at step {self.steps[host]}" if self.steps[host] else "before its first step"
+        name = f"host {host} ({wire.who})"
+        if wire.closed:
+            self.seen = Trouble(f"the launcher of {name} {wire.closed}; last heard {place}")
+        elif wire.silence() > self.limits.silence:
+            self.seen = Trouble(f"{name} has been silent for {wire.silence():.0f} s; last heard {place}")

@@ -1,0 +1,219 @@
+"""What ends a job of one or two hosts, and how fast: launchers with pretended workers, on this machine's loopback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from src.launch.cluster import free_port
+from tests.commands import ROOT, read_until
+
+SILENCE = 4
+BOUND = 90  # seconds within which every launcher must have ended; the limits here are smaller, the machine may be busy
+
+
+class Launchers:
+    """Launchers of one job, their output, and everything they have started."""
+
+    def __init__(self, config, folder):
+        self.config, self.folder, self.port = config, folder, free_port()
+        self.programs, self.seen = [], set()
+
+    def start(self, *more, host=0, hosts=2, workers=2, pretend="", steps=600, **environment):
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.port), "NODE_RANK": str(host)}
+        program = subprocess.Popen(
+            [sys.executable, "-m", "tests.launch.pretend", "launcher", "--workers", str(workers), "--config",
+             self.config, "--output", self.folder / "run", "--silence", str(SILENCE), *map(str, more)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            env={**os.environ, **(place if hosts > 1 else {}), "NUM_NODES": str(hosts), "PYTHONPATH": str(ROOT),
+                 "PYTHONUNBUFFERED": "1", "PRETEND": pretend, "PRETEND_STEPS": str(steps), **environment},
+        )  # fmt: skip
+        self.programs.append(program)
+        return program
+
+    def both(self, *more, **options):
+        return [self.start(*more, host=host, **options) for host in (0, 1)]
+
+    def look(self):
+        for program in self.programs:
+            with suppress(psutil.NoSuchProcess):
+                self.seen |= {*psutil.Process(program.pid).children(recursive=True)}
+
+    def find(self, program, role):
+        """A process below a launcher by its role: msrun, scheduler, worker."""
+        self.look()
+        below = psutil.Process(program.pid).children(recursive=True)
+        return next(process for process in below if process.cmdline()[2:4] == ["tests.launch.pretend", role])
+
+    def left(self):
+        """What still runs of all that was ever seen."""
+        return [one for one in self.seen if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    def stop(self):
+        self.look()
+        for process in [*self.left(), *self.programs]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for program in self.programs:
+            program.wait()
+            program.stdout.close()
+
+
+@pytest.fixture
+def launchers(small_config, tmp_path):
+    found = Launchers(small_config, tmp_path)
+    yield found
+    found.stop()
+
+
+def end(program):
+    """The rest of its output and its status, within the bound."""
+    output, _ = program.communicate(timeout=BOUND)
+    return output, program.returncode
+
+
+def test_two_hosts_train_to_the_end(launchers):
+    for program in launchers.both(steps=5):
+        output, status = end(program)
+        assert status == 0, output
+        assert "step 5/5" in output
+
+
+@pytest.mark.parametrize(
+    ("host", "role", "words"),
+    [
+        (1, "worker", "worker 1 was killed by SIGKILL"),
+        pytest.param(0, "msrun", "msrun was killed by SIGKILL", marks=pytest.mark.slow),
+        (0, "scheduler", "the scheduler was killed by SIGKILL"),
+    ],
+)
+def test_killed_part_ends_both_hosts(launchers, host, role, words):
+    programs = launchers.both()
+    for program in programs:
+        read_until(program, "step 5/600")
+    launchers.look()
+    launchers.find(programs[host], role).kill()
+    for number, program in enumerate(programs):
+        output, status = end(program)
+        assert status == 1, output
+        assert words in output
+        assert number == host or f"host {host} (127.0.0.1): " in output or host == 0
+    assert not launchers.left()
+
+
+@pytest.mark.parametrize("host", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_launcher_ends_the_other_host_and_leaves_no_process(launchers, host):
+    programs = launchers.both(pretend="deaf")
+    for program in programs:
+        read_until(program, "step 3/600")
+    launchers.look()
+    programs[host].kill()
+    output, status = end(programs[1 - host])
+    assert status == 1
+    assert f"the launcher of host {host} (127.0.0.1) " in output and "; last heard " in output
+    psutil.wait_procs(launchers.left(), timeout=BOUND)
+    assert not launchers.left()
+
+
+@pytest.mark.slow
+def test_stopped_launcher_is_named_with_the_time_of_its_silence(launchers):
+    programs = launchers.both()
+    for program in programs:
+        read_until(program, "step 40/600")
+    launchers.look()
+    programs[1].send_signal(signal.SIGSTOP)
+    output, status = end(programs[0])
+    assert status == 1
+    assert f"host 1 (127.0.0.1) has been silent for {SILENCE} s; last heard at step" in output
+    programs[1].send_signal(signal.SIGCONT)
+    output, status = end(programs[1])
+    assert status == 1
+    assert not launchers.left()
+
+
+def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
+    program = launchers.start(hosts=1, steps=80)
+    read_until(program, "step 5/80")
+    second = next(
+        child
+        for child in psutil.Process(program.pid).children(recursive=True)
+        if (child.environ().get("MS_ROLE"), child.environ().get("RANK_ID")) == ("MS_WORKER", "1")
+    )
+    second.suspend()
+    read_until(program, "step 15/80")  # a second later
+    second.resume()
+    read_until(program, "step 60/80")
+    launchers.look()
+    second.suspend()
+    output, status = end(program)
+    assert status == 1
+    assert f"worker 1 has been silent for {SILENCE} s; last heard at step" in output
+    assert not launchers.left()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+def test_hung_job_is_asked_and_then_killed(launchers, number, status):
+    programs = launchers.both("--grace", 2, "--restarts", 3, pretend="deaf")
+    for program in programs:
+        read_until(program, "step 3/600")
+    launchers.look()
+    asked = time.monotonic()
+    programs[1].send_signal(number)
+    output, found = end(programs[1])
+    assert time.monotonic() - asked < 30
+    assert found == status
+    assert f"no progress for 2 s after {number.name}; stopped without saving" in output
+    output, found = end(programs[0])
+    assert found == 1 and f"host 1 (127.0.0.1): no progress for 2 s after {number.name}" in output
+    assert not launchers.left()
+
+
+@pytest.mark.slow
+def test_asked_job_saves(launchers):
+    program = launchers.start(hosts=1)
+    read_until(program, "step 5/600")
+    program.send_signal(signal.SIGTERM)
+    output, status = end(program)
+    assert status == 0
+    assert "interrupted at step" in output
+
+
+def test_mistake_of_one_host_is_everybodys(launchers):
+    for program in launchers.both(pretend="fail:1:4:2"):
+        output, status = end(program)
+        assert status == 2
+        assert "worker 1 ended with status 2" in output
+
+
+def test_restarts_continue_from_what_was_saved(launchers):
+    programs = launchers.both("--restarts", 2, "--backoff", 0.2, pretend="kill:1:5", steps=9)
+    for program in programs:
+        output, status = end(program)
+        assert status == 0, output
+        assert output.count("; again in 0 s") == 1
+        assert "attempt 1 of 3 failed: " in output and "worker 1 was killed by SIGKILL" in output
+        assert "step 9/9" in output
+    assert "at step 0" not in output.partition("attempt 1 of 3")[2]
+
+
+def test_restarts_are_given_up_with_the_reason(launchers):
+    program = launchers.start("--restarts", 1, "--backoff", 0.1, hosts=1, pretend="fail:0:3:1")
+    (launchers.folder / "run").mkdir()
+    output, status = end(program)
+    assert status == 1
+    assert "gave up after 2 attempts: worker 0 ended with status 1" in output
+
+
+@pytest.mark.slow
+def test_mistakes_are_not_tried_again(launchers):
+    program = launchers.start("--restarts", 3, hosts=1, pretend="fail:0:1:2")
+    output, status = end(program)
+    assert status == 2
+    assert "again in" not in output

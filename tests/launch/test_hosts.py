@@ -1,0 +1,291 @@
+"""Jobs on several hosts, which are network namespaces: real trainings, real cables, real faults.
+
+The slow tests print a line for the table in docs/several_machines.md: ``pytest -m slow -s tests/launch/test_hosts.py``.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+import yaml
+
+from src.checkpoint import load_checkpoint
+from tests.commands import read_until
+from tests.conftest import SMALL
+from tests.hosts import PORT, Stand, why_no_slow_cable, why_not
+from tests.launch.test_launch import steps
+
+BOUND = 90  # seconds within which every launcher must have ended after a fault
+PATIENCE = 900  # seconds for what may take long on a busy machine
+SET = ["--set", "train.eval_every=0", "optimizer.name=sgd", "optimizer.lr=0.01"]
+needs_hosts = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
+slow_cables = pytest.mark.skipif(bool(why_no_slow_cable()), reason=str(why_no_slow_cable()))
+slow = pytest.mark.slow
+
+
+class Job:
+    """The launchers of one job on a stand."""
+
+    def __init__(self, stand, folder, workers=None, module="src.launch", batch=4):
+        self.stand, self.folder, self.workers = stand, folder, workers or len(stand.hosts)
+        self.module, self.batch = module, batch
+
+    def config(self, host):
+        """Every host has its files elsewhere."""
+        path = self.folder / f"host{host}" / "small.yaml"
+        if not path.exists():
+            path.parent.mkdir(parents=True)
+            data = {**SMALL["data"], "records": str(path.parent / "records")}
+            train = {**SMALL["train"], "batch_size": self.batch}
+            path.write_text(yaml.safe_dump({**SMALL, "data": data, "train": train}))
+        return path
+
+    def start(self, host, *more, overrides=(), environment=None):
+        place = {"NUM_NODES": len(self.stand.hosts), "NODE_RANK": host, "MASTER_PORT": PORT}
+        place = {**place, "MASTER_ADDR": self.stand.address(0), **(environment or {})}
+        return self.stand.start(
+            host, sys.executable, "-m", *self.module.split(), "--workers", self.workers, "--config", self.config(host),
+            "--output", self.output(host), *more, *SET, *overrides,
+            environment={key: str(value) for key, value in place.items()},
+        )  # fmt: skip
+
+    def all(self, *more, **options):
+        return [self.start(host, *more, **options) for host in range(len(self.stand.hosts))]
+
+    def output(self, host):
+        return self.folder / f"host{host}" / "run"
+
+    def saved(self):
+        """Step of the last checkpoint."""
+        return load_checkpoint(self.output(0) / "checkpoints" / "last.ckpt").meta["step"]
+
+    def copy(self):
+        """Give every other host the first one's run, as a user without a shared disk does."""
+        for host in range(1, len(self.stand.hosts)):
+            shutil.rmtree(self.output(host) / "checkpoints", ignore_errors=True)
+            shutil.copytree(self.output(0) / "checkpoints", self.output(host) / "checkpoints")
+            shutil.copy(self.output(0) / "config.yaml", self.output(host) / "config.yaml")
+
+
+def ends(programs):
+    """Output and status of every launcher; read side by side, since a full pipe would stop them."""
+    found = {}
+
+    def read(number, program):
+        with suppress(subprocess.TimeoutExpired):
+            found[number] = (program.communicate(timeout=PATIENCE)[0], program.returncode)
+
+    threads = [threading.Thread(target=read, args=pair) for pair in enumerate(programs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == len(programs), f"still running after {PATIENCE} s: {set(range(len(programs))) - found.keys()}"
+    return [found[number] for number in range(len(programs))]
+
+
+def nothing_left(stand):
+    for host in range(len(stand.hosts)):
+        psutil.wait_procs(stand.processes(host), timeout=30)
+        assert not stand.processes(host)
+
+
+@needs_hosts
+def test_cut_cable_ends_both_hosts(tmp_path):
+    """With pretended workers, which start at once."""
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path, module="tests.launch.pretend launcher")
+        programs = job.all("--silence", 4, environment={"PRETEND": "deaf"})
+        for program in programs:
+            read_until(program, "step 3/")
+        stand.cut(1)
+        for host, (output, status) in enumerate(ends(programs)):
+            assert status == 1, output
+            other = 1 - host
+            assert f"host {other} ({stand.address(other)}) has been silent for 4 s" in output
+        nothing_left(stand)
+
+
+@slow
+@needs_hosts
+@pytest.mark.parametrize(("hosts", "workers", "batch"), [(2, 2, 4), (2, 4, 4), (3, 3, 6)])
+def test_training_equals_that_of_one_host(tmp_path, hosts, workers, batch):
+    """SGD, 20 steps; the hosts have different paths."""
+    losses = []
+    for count in (1, hosts):
+        with Stand(count) as stand:
+            job = Job(stand, tmp_path / str(count), workers, batch=batch)
+            for output, status in ends(job.all(overrides=["train.iterations=20"])):
+                assert status == 0, output
+            losses.append(steps(job.output(0)))
+            nothing_left(stand)
+    assert list(losses[0]) == list(range(1, 21))
+    for step, loss in losses[0].items():
+        assert losses[1][step] == pytest.approx(loss, rel=1e-6)
+
+
+def kill(host, role):
+    return lambda stand: stand.find(host, role).kill()
+
+
+FAULTS = {
+    "cable cut": (lambda stand: stand.cut(1), "has been silent for 15 s"),
+    "worker of host 1 killed": (kill(1, "MS_WORKER"), "worker 1 was killed by SIGKILL"),
+    "scheduler killed": (kill(0, "MS_SCHED"), "the scheduler was killed by SIGKILL"),
+    "msrun of host 1 killed": (kill(1, "msrun"), "msrun was killed by SIGKILL"),
+    "launcher of host 0 killed": (kill(0, "launcher"), "the launcher of host 0"),
+    "launcher of host 1 killed": (kill(1, "launcher"), "the launcher of host 1"),
+    "worker of host 1 stopped": (lambda stand: stand.find(1, "MS_WORKER").suspend(), "worker 1 has been silent for"),
+}
+
+
+@slow
+@needs_hosts
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_ends_the_job_and_the_same_command_continues(tmp_path, name):
+    fault, words = FAULTS[name]
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path)
+        programs = job.all("--silence", 15, overrides=["train.iterations=200"])
+        read_until(programs[0], "step 5/200")
+        fault(stand)
+        begin = time.monotonic()
+        found = ends(programs)
+        seconds = time.monotonic() - begin
+        killed = [status for _, status in found].count(-9)
+        assert killed == ("launcher" in name)
+        assert all(status in (1, -9) for _, status in found)
+        assert any(words in output for output, _ in found), found
+        nothing_left(stand)
+        assert seconds < BOUND
+        saved, last = job.saved(), max(steps(job.output(0)))
+        print(f"\n| {name}, --silence 15 | {seconds:.0f} s | {last - saved} steps |")
+        stand.mend(1)
+        job.copy()
+        for output, status in ends(job.all(overrides=[f"train.iterations={saved + 2}"])):
+            assert status == 0, output
+            assert f"at step {saved}" in output
+
+
+@slow
+@needs_hosts
+def test_worker_that_stops_for_a_while_is_waited_for(tmp_path):
+    """60 seconds, where the limit is 90."""
+    with Stand(2) as stand:
+        programs = Job(stand, tmp_path).all("--silence", 90, overrides=["train.iterations=8"])
+        read_until(programs[0], "step 3/8")
+        worker = stand.find(1, "MS_WORKER")
+        worker.suspend()
+        threading.Timer(60, worker.resume).start()
+        for output, status in ends(programs):
+            assert status == 0, output
+
+
+@slow
+@needs_hosts
+def test_another_checkpoint_is_refused(tmp_path):
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path)
+        assert [status for _, status in ends(job.all(overrides=["train.iterations=2"]))] == [0, 0]
+        found = ends(job.all(overrides=["train.iterations=4"]))  # nobody has copied the run
+        assert [status for _, status in found] == [2, 2]
+        assert any("worker 0 at step 2, worker 1 at step 0" in output for output, _ in found)
+        nothing_left(stand)
+
+
+@slow
+@needs_hosts
+def test_full_disk_on_the_first_host(tmp_path):
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path)
+        job.output(0).mkdir(parents=True)
+        job.config(0).parent.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "disk", job.output(0)], check=True)
+        try:
+            programs = job.all(overrides=["train.iterations=50"])
+            read_until(programs[0], "step 3/50")
+            with suppress(OSError), (job.output(0) / "filler").open("wb") as filler:
+                while True:
+                    filler.write(bytes(1 << 20))
+            begin = time.monotonic()
+            found = ends(programs)
+            assert [status for _, status in found] == [2, 2]
+            assert any("last.ckpt: cannot be written" in output for output, _ in found)
+            print(f"\n| disk of host 0 full | {time.monotonic() - begin:.0f} s | |")
+            nothing_left(stand)
+            (job.output(0) / "filler").unlink()
+            saved = job.saved()
+            job.copy()
+            for output, status in ends(job.all(overrides=[f"train.iterations={saved + 2}"])):
+                assert status == 0, output
+        finally:
+            subprocess.run(["umount", "-l", job.output(0)], check=False)
+
+
+@slow
+@needs_hosts
+@pytest.mark.skipif(not shutil.which("cc"), reason="another clock needs a C compiler")
+def test_clocks_an_hour_apart(tmp_path):
+    library = tmp_path / "clock.so"
+    source = os.path.join(os.path.dirname(__file__), "slow_clock.c")  # noqa: PTH118, PTH120
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    clock = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": "3600"}
+    python = [sys.executable, "-c", "import time; print(time.time())"]
+    shifted = subprocess.run(python, env={**os.environ, **clock}, capture_output=True, text=True, check=True)
+    assert float(shifted.stdout) - time.time() > 3500
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path)
+        programs = [
+            job.start(0, "--silence", 15, overrides=["train.iterations=4"]),
+            job.start(1, "--silence", 15, overrides=["train.iterations=4"], environment=clock),
+        ]
+        for output, status in ends(programs):
+            assert status == 0, output
+
+
+@slow
+@slow_cables
+def test_slow_and_lossy_cable_is_no_silence(tmp_path):
+    """200 ms each way and 5 % loss. The workers are pretended: 45 MB of gradients would take TCP half an hour."""
+    with Stand(2, delay=0.2, loss=0.05) as stand:
+        job = Job(stand, tmp_path, module="tests.launch.pretend launcher")
+        for output, status in ends(job.all("--silence", 8, environment={"PRETEND_STEPS": "300"})):
+            assert status == 0, output
+            assert "step 300/300" in output
+
+
+@slow
+@slow_cables
+def test_training_over_a_slow_cable(tmp_path):
+    """200 ms each way; the losses are those of a fast cable."""
+    losses = []
+    for delay in (0.0, 0.2):
+        with Stand(2, delay=delay) as stand:
+            job = Job(stand, tmp_path / str(delay))
+            for output, status in ends(job.all("--silence", 30, overrides=["train.iterations=3"])):
+                assert status == 0, output
+            losses.append(steps(job.output(0)))
+    assert losses[0].keys() == losses[1].keys()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+@slow
+@needs_hosts
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_one_launcher_saves_everywhere(tmp_path, number):
+    with Stand(2) as stand:
+        job = Job(stand, tmp_path)
+        programs = job.all(overrides=["train.iterations=200"])
+        read_until(programs[0], "step 3/200")
+        stand.find(1, "launcher").send_signal(number)
+        found = ends(programs)
+        assert [status for _, status in found] == [0, 130 if number == signal.SIGINT else 0], found
+        assert "interrupted at step" in found[0][0]
+        assert job.saved() == max(steps(job.output(0)))

@@ -1,0 +1,162 @@
+"""Launchers meet before anything starts: late hosts, absent ones, and hosts that were started with something else."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from src.config import load_config
+from src.launch import agreement, wire
+from src.launch.cluster import cluster
+from tests.commands import run_inside
+from tests.launch.test_faults import Launchers, end, launchers, read_until  # noqa: F401
+
+PLACE = cluster(2, {"NUM_NODES": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9000"})
+BATCH = ("--set", "train.batch_size=6")  # for three workers
+
+
+def test_late_host_is_waited_for(launchers):  # noqa: F811
+    first = launchers.start(steps=3)
+    read_until(first, "waiting for host 1 at 127.0.0.1")
+    second = launchers.start(host=1, steps=3)
+    for program in (first, second):
+        output, status = end(program)
+        assert status == 0, output
+
+
+@pytest.mark.parametrize(("host", "words"), [(0, "host 1 did not come within 2 s"), (1, "did not answer within 2 s")])
+def test_host_that_never_comes(launchers, host, words):  # noqa: F811
+    output, status = end(launchers.start("--wait", 2, host=host))
+    assert status == 1
+    assert words in output
+
+
+@pytest.mark.slow
+def test_everybody_hears_who_is_missing(launchers):  # noqa: F811
+    for program in [launchers.start("--wait", 3, *BATCH, host=host, hosts=3, workers=3) for host in (0, 2)]:
+        output, status = end(program)
+        assert status == 1
+        assert "host 1 did not come within 3 s" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "optimizer.lr=0.5"], ["optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"]),
+        pytest.param(["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"], marks=pytest.mark.slow),
+    ],
+)
+def test_difference_is_refused_by_every_host(launchers, options, words):  # noqa: F811
+    for program in (launchers.start(), launchers.start(*options, host=1)):
+        output, status = end(program)
+        assert status == 2
+        assert all(word in output for word in words), output
+        assert "step 1" not in output
+
+
+@pytest.mark.slow
+def test_two_hosts_with_one_number(launchers):  # noqa: F811
+    first = launchers.start(*BATCH, hosts=3, workers=3)
+    second = launchers.start(*BATCH, host=1, hosts=3, workers=3)
+    read_until(second, "host 0 waits for host 2")
+    third = launchers.start(*BATCH, host=1, hosts=3, workers=3)
+    for program in (first, second, third):
+        output, status = end(program)
+        assert status == 2
+        assert "NODE_RANK 1 is taken by 127.0.0.1" in output
+
+
+@pytest.mark.slow
+def test_another_secret_is_turned_away_and_the_right_one_let_in(launchers):  # noqa: F811
+    first = launchers.start(steps=3, SEGMENTATION_SECRET="a")
+    output, status = end(launchers.start(host=1, steps=3, SEGMENTATION_SECRET="b"))
+    assert status == 2 and "SEGMENTATION_SECRET differs" in output
+    second = launchers.start(host=1, steps=3, SEGMENTATION_SECRET="a")
+    assert (end(first)[1], end(second)[1]) == (0, 0)
+
+
+def test_strangers_do_no_harm(launchers):  # noqa: F811
+    first = launchers.start(steps=3)
+    read_until(first, "waiting for host 1")
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b'{"host": 1}\n', b"[" * 100_000 + b"\n", b"x" * 300_000, b""):
+        with socket.create_connection(("127.0.0.1", launchers.port + 1)) as stranger:
+            stranger.settimeout(2)
+            try:
+                stranger.sendall(data)
+                stranger.recv(100)
+            except OSError:
+                pass  # thrown out in the middle of a word
+    second = launchers.start(host=1, steps=3)
+    assert (end(first)[1], end(second)[1]) == (0, 0)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+def test_waiting_can_be_stopped(launchers, number, status):  # noqa: F811
+    first = launchers.start()
+    read_until(first, "waiting for host 1")
+    first.send_signal(number)
+    assert end(first)[1] == status
+
+
+def test_address_of_another_machine(launchers):  # noqa: F811
+    output, status = end(launchers.start(MASTER_ADDR="192.0.2.1"))
+    assert status == 2
+    assert "MASTER_ADDR must be an address of the machine with NODE_RANK 0" in output
+
+
+@pytest.mark.parametrize("option", ["--silence=0", "--wait=nan", "--restarts=-1", "--restarts=1.5"])
+def test_impossible_options(small_config, monkeypatch, capfd, option):
+    assert run_inside(monkeypatch, "src.launch", "--workers", 2, "--config", small_config, option) == 2
+    assert f"found '{option.partition('=')[2]}', expected" in capfd.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------- what is compared
+def test_paths_may_differ_and_settings_may_not(small_config, tmp_path):
+    def own(*overrides):
+        return agreement.facts(load_config(small_config, list(overrides)), PLACE, 0)
+
+    assert agreement.difference(own(), own("data.root=/elsewhere"), "host 0", "host 1") is None
+    assert "train.seed" in agreement.difference(own(), own("train.seed=5"), "host 0", "host 1")
+    older = {**own(), "MindSpore": "2.9.0"}
+    assert "MindSpore: 2.10.0 on host 0, 2.9.0 on host 1" in agreement.difference(own(), older, "host 0", "host 1")
+
+
+def test_the_program_is_compared_by_its_files(tmp_path):
+    for name in ("train.py", "src/a.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    plain = agreement.source(tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    author = ["-c", "user.name=n", "-c", "user.email=e"]
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "m"], cwd=tmp_path, check=True)
+    cloned = agreement.source(tmp_path)
+    assert "(commit " in cloned
+    assert agreement.difference({"the program": plain}, {"the program": cloned}, "a", "b") is None
+    (tmp_path / "src/a.py").write_text("2")
+    assert agreement.difference({"the program": cloned}, {"the program": agreement.source(tmp_path)}, "a", "b")
+
+
+def test_records_are_compared_by_contents(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert agreement.records(folders[0]) == "none yet"
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / "metadata.json").write_text(json.dumps({"name": "x", "source": {"root": f"/disk{number}"}}))
+        files = {"metadata.json": {"sha256": str(number)}, "train.mindrecord": {"sha256": "c"}}
+        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    assert agreement.records(folders[0]) == agreement.records(folders[1])
+    (folders[1] / "manifest.json").write_text(json.dumps({"files": {"train.mindrecord": {"sha256": "d"}}}))
+    assert agreement.records(folders[0]) != agreement.records(folders[1])
+    shutil.copy(tmp_path / "a" / "metadata.json", tmp_path / "b" / "manifest.json")
+    assert agreement.records(folders[1]) == "damaged"
+
+
+def test_an_answer_cannot_be_sent_back():
+    key = wire.job_key("a", 1, "s")
+    number = wire.challenge()
+    assert wire.proven(key, "host", number, wire.proof(key, "host", number))
+    assert not wire.proven(key, "first", number, wire.proof(key, "host", number))
+    assert not wire.proven(key, "host", number, None)
