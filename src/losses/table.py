@@ -9,7 +9,6 @@ from src.losses.diversity import DiversityLoss
 from src.losses.mask import MaskLoss
 from src.losses.outputs import LogitsLoss, MapLoss
 from src.schema.losses import (
-    AssignmentConfig,
     AuxiliaryConfig,
     ConsistencyConfig,
     CrossEntropyConfig,
@@ -24,7 +23,7 @@ LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
     "ecenet": ("ce", "masks", "diversity"),
-    "cpt": ("ce", "assignment"),
+    "cpt": ("ce", "masks"),
     "csnet": ("ce", "aux", "consistency"),
 }
 OPTIONAL = ("consistency",)  # of any decoder whose configuration asks for it
@@ -65,12 +64,6 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     return cell, {"intra": section.weight, "inter": section.weight}
 
 
-def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
-    section = config.assignment or AssignmentConfig()
-    cell = LogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
-    return cell, {"assignment": section.weight}
-
-
 # loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the
 # weight of each part
 BUILDERS = {
@@ -78,6 +71,5 @@ BUILDERS = {
     "aux": (("aux",), _aux),
     "masks": (("mask", "dice"), _masks),
     "diversity": (("diversity",), _diversity),
-    "assignment": (("assignment",), _assignment),
     "consistency": (("consistency",), _consistency),
 }

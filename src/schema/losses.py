@@ -37,16 +37,16 @@ class AuxiliaryConfig(Section):
 
 
 class MaskConfig(Section):
-    """Sigmoid focal loss of the class masks (ECENet)."""
+    """Sigmoid focal loss of the class masks (ECENet, CPT)."""
 
     weight: NonNegative = 5.0
     """Factor in the total."""
-    ignore_as_negative: bool = False
+    ignore_as_negative: bool = True
     """Count ignored pixels as "not this class", here and in the dice loss; false: leave them out."""
 
 
 class DiceConfig(Section):
-    """Dice loss of the class masks (ECENet)."""
+    """Dice loss of the class masks (ECENet, CPT)."""
 
     weight: NonNegative = 2.0
     """Factor in the total."""
@@ -86,13 +86,6 @@ class ConsistencyConfig(Section):
         return self
 
 
-class AssignmentConfig(Section):
-    """Softmax cross entropy of the pixels' assignment to prototypes, mean over the blocks (CPT)."""
-
-    weight: NonNegative = 0.4
-    """Factor in the total."""
-
-
 class LossesConfig(Section):
     """The parts of the loss. Every part that the decoder has is trained, with its defaults where it is not named here;
     naming a part that the decoder does not have is an error."""
@@ -103,4 +96,3 @@ class LossesConfig(Section):
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None
     consistency: ConsistencyConfig | None = None
-    assignment: AssignmentConfig | None = None
