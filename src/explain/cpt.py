@@ -29,7 +29,7 @@ def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     """
     written = [subject.path("masks")]
     masks = {level + 1: arrays[f"mask_{level}"][0] for level in LEVELS}
-    draw_masks(written[0], masks, subject, "sum (trained by the losses)")
+    draw_masks(written[0], masks, subject, "sum (mask, dice loss)")
     for level in LEVELS:
         for kind, draw_one in (("attention", _draw_attention), ("memory", _draw_memory)):
             name = f"{kind}_{level}"

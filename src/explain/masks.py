@@ -34,7 +34,8 @@ def draw_masks(path: Path, masks: Mapping[int, np.ndarray], subject: Subject, to
         total: title of the sum.
     """
     image = subject.image
-    chosen = largest_classes(masks.values(), max(mask.shape[1:] for mask in masks.values()))
+    _, height, width = max((mask.shape for mask in masks.values()), key=lambda shape: shape[1])
+    chosen = largest_classes(masks.values(), (height, width))
     size = image.shape[1::-1]
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     columns = len(masks) + 2

@@ -42,6 +42,16 @@ class Memory(nn.Cell):
         self.prototypes = Parameter(Tensor(rows.astype(np.float32)), name="prototypes", requires_grad=False)
         self.mean_over_workers = MeanOverWorkers()
 
+    def start_from(self, means):
+        """Take over the class means fp32 [K, C], C >= D: the first D channels, rows scaled to length 1.
+
+        A class without a mean, all zeros, keeps its random row.
+        """
+        rows = means[:, : self.prototypes.shape[1]]
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = np.where(lengths > SHORTEST, rows / np.maximum(lengths, SHORTEST), self.prototypes.asnumpy())
+        self.prototypes.set_data(Tensor(rows.astype(np.float32)))
+
     def construct(self, prototypes):
         """Prototypes of the images fp32 [B, K, D] -> the same with the memory mixed in, as it was before the update.
 
