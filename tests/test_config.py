@@ -74,7 +74,7 @@ def test_a_section_with_another_name_starts_afresh(config_file):
 
 @pytest.mark.parametrize(
     ("value", "momentum"),
-    [("off", None), ("'off'", None), ("false", None), ("on", 0.99), ("'on'", 0.99), ("{momentum: 0.5}", 0.5)],
+    [("off", None), ("'off'", None), ("false", None), ("on", 0.1), ("'on'", 0.1), ("{momentum: 0.5}", 0.5)],
 )
 def test_memory_of_cpt_is_switched_on_and_off(config_file, value, momentum):
     decoder = load_config(config_file, ["model.decoder.name=cpt", f"model.decoder.memory={value}"]).model.decoder

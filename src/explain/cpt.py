@@ -1,57 +1,47 @@
-"""Pictures of the inside of CPT: assignment, attention over the categories, similarity of the remembered prototypes.
+"""Pictures of the inside of CPT: masks of the categories, attention over their prototypes, similarity of the memory.
 
 The arrays are those that ``CPT.explain`` returns for one image, under the names in its ``EXPLAINS``.
 """
 
 from pathlib import Path
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
+from src.explain.masks import draw_masks
 from src.explain.subject import Subject
 from src.report.charts import draw_matrix, mark_pixel, save_figure
-from src.report.images import colorize, write_image
 
 BARS = 20  # most categories in a bar chart: those with the highest attention
+LEVELS = (2, 1, 0)  # of the blocks, in the order in which they run
 
 
 def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
-    """Write one PNG per array that has a picture, ``STEM_NAME.png``, and return their paths.
-
-    An empty memory and ``updates`` have no picture.
+    """Write ``STEM_masks.png``, and per block with prototypes ``STEM_attention_I.png`` and ``STEM_memory_I.png``.
 
     Args:
-        arrays: ``assignment_I`` [1, h, w], ``attention_I`` [1, H, W, K], ``memory_I`` [K, D], ``updates_I`` [K] of
-            the block at level I; any of them may be missing.
+        arrays: of the block that makes level I: raw masks ``mask_I`` [1, K, h, w] on the map of level I + 1,
+            ``attention_I`` [1, H, W, K], ``memory_I`` [K, D]; the last two may be missing.
         subject: the attention is that of its pixel.
+
+    Returns:
+        The files.
     """
-    written = []
-    for name, values in arrays.items():
-        kind, _, level = name.rpartition("_")
-        path = subject.path(name)
-        if kind == "assignment":
-            _draw_assignment(path, values[0], subject)
-        elif kind == "attention":
-            _draw_attention(path, values[0], subject)
-        elif kind == "memory" and arrays[f"updates_{level}"].any():
-            _draw_memory(path, values, arrays[f"updates_{level}"], subject)
-        else:
-            continue
-        written.append(path)
+    written = [subject.path("masks")]
+    masks = {level + 1: arrays[f"mask_{level}"][0] for level in LEVELS}
+    draw_masks(written[0], masks, subject, "sum (mask, dice loss)")
+    for level in LEVELS:
+        for kind, draw_one in (("attention", _draw_attention), ("memory", _draw_memory)):
+            name = f"{kind}_{level}"
+            if name in arrays:
+                written.append(subject.path(name))
+                draw_one(written[-1], arrays[name], subject)
     return written
 
 
-def _draw_assignment(path: Path, assignment: np.ndarray, subject: Subject) -> None:
-    """Class map [h, w] in the classes' colors, half transparent over the image."""
-    drawn = colorize(assignment, subject.colors)
-    drawn = cv2.resize(drawn, subject.image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    write_image(path, cv2.addWeighted(subject.image, 0.4, drawn, 0.6, 0))
-
-
 def _draw_attention(path: Path, attention: np.ndarray, subject: Subject) -> None:
-    """Image with the pixel marked, and a bar per category for the pixel's attention, of [H, W, K]."""
-    weights = attention[subject.place(*attention.shape[:2])]
+    """Image with the pixel marked, and a bar per category for the pixel's attention, of [1, H, W, K]."""
+    weights = attention[0][subject.place(*attention.shape[1:3])]
     order = np.argsort(-weights)[:BARS]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     mark_pixel(left, subject.image, subject.pixel)
@@ -66,10 +56,8 @@ def _draw_attention(path: Path, attention: np.ndarray, subject: Subject) -> None
     save_figure(figure, path)
 
 
-def _draw_memory(path: Path, memory: np.ndarray, updates: np.ndarray, subject: Subject) -> None:
-    """Cosine similarities of the prototypes [K, D] that were ever updated."""
-    seen = np.flatnonzero(updates > 0)
-    lengths = np.linalg.norm(memory[seen], axis=1, keepdims=True)
-    directions = memory[seen] / np.maximum(lengths, 1e-12)
-    title = f"cosine similarity of the {len(seen)} of {len(updates)} prototypes in the memory"
-    draw_matrix(path, directions @ directions.T, [subject.classes[k] for k in seen], title, (-1.0, 1.0))
+def _draw_memory(path: Path, memory: np.ndarray, subject: Subject) -> None:
+    """Cosine similarities of the memory's prototypes [K, D]."""
+    directions = memory / np.maximum(np.linalg.norm(memory, axis=1, keepdims=True), 1e-12)
+    title = "cosine similarity of the prototypes in the memory"
+    draw_matrix(path, directions @ directions.T, list(subject.classes), title, (-1.0, 1.0))

@@ -5,14 +5,13 @@ The arrays are those that ``ECENet.explain`` returns for one image, under the na
 
 from pathlib import Path
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
+from src.explain.masks import draw_masks
 from src.explain.subject import Subject
 from src.report.charts import save_figure
 
-ROWS = 8  # most classes shown: those whose masks are highest at the most pixels
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
 
 
@@ -25,47 +24,11 @@ def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     """
     masks = {level: arrays[f"mask_{level}"][0] for level in LEVELS}
     written = [subject.path("masks")]
-    _draw_masks(written[0], masks, subject)
+    draw_masks(written[0], masks, subject, "sum (class branch)")
     if "diversity_0" in arrays:
         written.append(subject.path("diversity"))
         _draw_diversity(written[1], {level: arrays[f"diversity_{level}"][0] for level in LEVELS}, subject.image)
     return written
-
-
-def largest_classes(masks: dict[int, np.ndarray], count: int) -> list[int]:
-    """Classes whose summed masks win at the most pixels, at most ``count``, by number of pixels."""
-    size = masks[0].shape[1:]
-    total = sum(np.stack([cv2.resize(one, size[::-1]) for one in mask]) for mask in masks.values())
-    pixels = np.bincount(total.argmax(0).ravel(), minlength=len(total))
-    order = np.argsort(-pixels, kind="stable")[:count]
-    return [int(index) for index in order if pixels[index]]
-
-
-def _draw_masks(path: Path, masks: dict[int, np.ndarray], subject: Subject) -> None:
-    """A row per class: sigmoid of the mask at each level, and of the sum of all, over the image."""
-    image = subject.image
-    chosen = largest_classes(masks, ROWS)
-    size = image.shape[1::-1]
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    figure, axes = plt.subplots(
-        len(chosen), 6, figsize=(13, 2.2 * len(chosen) * size[1] / size[0] + 0.5), squeeze=False
-    )
-    for row, index in zip(axes, chosen, strict=True):
-        row[0].imshow(image)
-        color = np.array(subject.colors[index]) / 255 * 0.8
-        row[0].set_ylabel(subject.classes[index], color=color, fontsize=11, fontweight="bold")
-        resized = [cv2.resize(masks[level][index], size) for level in LEVELS]
-        for axis, mask in zip(row[1:], [*resized, sum(resized)], strict=True):
-            axis.imshow(gray, cmap="gray", alpha=0.5)
-            axis.imshow(0.5 + 0.5 * np.tanh(mask / 2), cmap="magma", vmin=0, vmax=1, alpha=0.75)
-    titles = ["image", *[f"M{level}, stride {4 * 2**level}" for level in LEVELS], "sum (class branch)"]
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=10)
-    for axis in axes.ravel():
-        axis.set_xticks([])
-        axis.set_yticks([])
-    figure.tight_layout(pad=0.4)
-    save_figure(figure, path)
 
 
 def _draw_diversity(path: Path, maps: dict[int, np.ndarray], image: np.ndarray) -> None:

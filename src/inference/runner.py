@@ -116,6 +116,11 @@ def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASS
     return run
 
 
+def deepest_map_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
+    """As `network_runner`, for the backbone's deepest map, fp32 [1, C, h', w']."""
+    return _run_cell(_DeepestMap(network), network, fixed_size)
+
+
 def explanation_runner(network: nn.Cell) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """From an image as in `network_runner` to the arrays that the decoder has to show, by name."""
     names = network.decoder.EXPLAINS
@@ -160,6 +165,12 @@ class _Evaluation(_OfNetwork):
     def construct(self, image):
         """image [B, 3, H, W] -> logits [B, K, H, W]."""
         return self.network(image)
+
+
+class _DeepestMap(_OfNetwork):
+    def construct(self, image):
+        """image [B, 3, H, W] -> the backbone's deepest map [B, C, h, w]."""
+        return self.network.backbone(image)[3]
 
 
 class _Explanation(_OfNetwork):

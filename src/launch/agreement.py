@@ -13,7 +13,7 @@ from src.launch.job import ROOT
 from src.schema import Config
 
 # Where things lie may differ from host to host; what lies there is compared by its contents.
-OWN = ("data.root", "data.records", "data.classes", "data.workers", "device.target")
+OWN: tuple[str, ...] = ("data.root", "data.records", "data.classes", "data.workers", "device.target")
 OWN += ("model.weights", "model.backbone.weights", "model.decoder.weights")
 
 COMMIT = " (commit "

@@ -53,7 +53,7 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
     try:
         while trouble is None and not (job.over() and hosts.all_done):
             job.look()
-            if asked:
+            if asked.number is not None:
                 job.ask(asked.number)
             own = None if _as_asked(job, asked) else job.trouble()
             trouble = own or hosts.turn(job.workers.step(), job.over()) or _hung(job, asked, limits)
@@ -84,7 +84,7 @@ def _as_asked(job: Job, asked: Asked) -> bool:
 
 def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
     """Whether a job that was asked to end will not do so by itself."""
-    if not asked or job.over():
+    if asked.number is None or job.over():
         return None
     name = signal.Signals(asked.number).name
     if asked.again:

@@ -27,7 +27,9 @@ class Guardian:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=Path(__file__).parents[2],
             start_new_session=True,
         )  # fmt: skip
-        os.set_blocking(self.process.stdin.fileno(), False)
+        assert self.process.stdin is not None  # it is a pipe
+        self.pipe = self.process.stdin
+        os.set_blocking(self.pipe.fileno(), False)
         self.spoken = 0.0
 
     def beat(self) -> None:
@@ -35,12 +37,12 @@ class Guardian:
         if time.monotonic() - self.spoken > 1:
             self.spoken = time.monotonic()
             with suppress(OSError):
-                os.write(self.process.stdin.fileno(), b".")
+                os.write(self.pipe.fileno(), b".")
 
     def close(self) -> None:
         """Let it go, when nothing is left of the job."""
         with suppress(OSError):
-            self.process.stdin.close()
+            self.pipe.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         self.process.kill()

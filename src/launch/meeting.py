@@ -110,7 +110,7 @@ class Meeting:
         return hosts
 
     def _accept(self, guests: dict[Wire, str]) -> None:
-        while len(guests) < GUESTS:
+        while self.listener and len(guests) < GUESTS:
             try:
                 connection, origin = self.listener.accept()
             except OSError:

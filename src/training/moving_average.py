@@ -3,11 +3,12 @@
 import mindspore as ms
 from mindspore import ParameterTuple, Tensor, nn, ops
 
-RUNNING = ("moving_mean", "moving_variance")
+# Statistics of the training data as these weights see them: averaged weights need averaged ones.
+RUNNING = ("moving_mean", "moving_variance", "memory.prototypes")
 
 
 class MovingAverage(nn.Cell):
-    """Averages the trained weights and the running statistics of batch norms; other state is not averaged.
+    """Averages the trained weights, the running statistics of batch norms and CPT's memory; other state is not.
 
     Args:
         network: the averages start at its current values.

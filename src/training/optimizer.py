@@ -12,7 +12,10 @@ from src.schema.training import AdamWConfig, OptimizerConfig, SGDConfig
 
 def weight_decay_of(parameter: Parameter, config: OptimizerConfig) -> float:
     """Weight decay acts on weights, not on norms and biases (which have one axis) or position tables."""
-    return 0.0 if parameter.ndim <= 1 or "position" in parameter.name else config.weight_decay
+    if parameter.ndim <= 1 or "position" in parameter.name:
+        return 0.0
+    own = config.decoder_weight_decay
+    return config.weight_decay if own is None or parameter.name.startswith("backbone.") else own
 
 
 def lr_multiplier_of(parameter: Parameter, config: OptimizerConfig) -> float:

@@ -20,13 +20,10 @@ class NetworkWithLoss(nn.Cell):
         self.network = network
         self.criterion = criterion
         self.dtype = dtype
-        self.needs_label = getattr(network, "needs_label", False)
 
     def construct(self, image, label, scale):
         """image [B, 3, H, W] fp32, label [B, H, W] int32, scale fp32 scalar -> two scalars and parts [P], all fp32."""
-        image = image.astype(self.dtype)
-        outputs = self.network(image, label) if self.needs_label else self.network(image)
-        total, parts = self.criterion(outputs, label)
+        total, parts = self.criterion(self.network(image.astype(self.dtype)), label)
         return total * scale, total, parts
 
 

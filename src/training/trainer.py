@@ -235,9 +235,6 @@ class Trainer:
         if score is None:
             note = f"  no labeled pixel in split '{data.val_split}': no score, and best.ckpt stays as it is"
         console.line(f"step {progress.step}: {result.line()} in {result.seconds:.0f} s{note}")
-        state = self.network.report()
-        if state:
-            console.line(state)
         if better:
             progress.best = score
         if self.chief:

@@ -10,30 +10,43 @@ from src.checkpoint import assign, load_checkpoint
 from src.errors import UserError
 from src.models.segmentor import Segmentor
 from src.schema.data import DataConfig
+from src.schema.decoders import CPTConfig
 from src.schema.model import BackboneConfig, ModelConfig
 from src.weights.convert import convert
 from src.weights.normalization import check_normalization, normalization, refuse_caffe
 from src.weights.packaged import resolve
-from src.weights.reading import read_weights
+from src.weights.reading import read_tensors, read_weights
 from src.weights.sources import detect
+
+RANDOM = "random"  # `memory.init` without a file
 
 
 def load_pretrained(network: Segmentor, config: ModelConfig, data: DataConfig) -> None:
-    """Load the files that ``model.backbone.weights`` and ``model.decoder.weights`` name, and print what was loaded.
+    """Load the files that ``model.backbone.weights``, ``model.decoder.weights`` and CPT's ``memory.init`` name.
+
+    Prints what was loaded.
 
     Raises:
         UserError: a file cannot be read or does not fit; names the key.
     """
-    for part, load in (
-        ("backbone", lambda file: load_backbone_weights(network.backbone, config.backbone, file, data)),
-        ("decoder", lambda file: load_decoder_weights(network.decoder, file)),
+    decoder = config.decoder
+    means = None
+    if isinstance(decoder, CPTConfig) and decoder.memory and decoder.source == "prototypes":
+        means = None if decoder.memory.init == RANDOM else decoder.memory.init
+    for key, file, load in (
+        (
+            "backbone.weights",
+            config.backbone.weights,
+            lambda file: load_backbone_weights(network.backbone, config.backbone, file, data),
+        ),
+        ("decoder.weights", decoder.weights, lambda file: load_decoder_weights(network.decoder, file)),
+        ("decoder.memory.init", means, lambda file: load_memory(network.decoder, file)),
     ):
-        file = getattr(config, part).weights
         if file:
             try:
                 print(load(file))
             except UserError as error:
-                raise UserError(f"model.{part}.weights: {error}") from None
+                raise UserError(f"model.{key}: {error}") from None
 
 
 def load_backbone_weights(
@@ -105,6 +118,32 @@ def load_decoder_weights(decoder: nn.Cell, path: str | Path) -> str:
     found = {n.removeprefix("decoder."): v for n, v in own.items() if n.startswith("decoder.")}
     assign(wanted, found, f"{path}: does not fit model.decoder")
     return f"{path}: loaded all {len(wanted)} parameters of the decoder"
+
+
+def load_memory(decoder: nn.Cell, path: str | Path) -> str:
+    """Let CPT's memories start from the class means of a file that ``src.tools.class_means`` wrote.
+
+    Returns:
+        A line to print.
+
+    Raises:
+        UserError: the file cannot be read, or holds no means of as many classes and at least as many channels.
+    """
+    means = read_tensors(path).get("means")
+    memories = [block.prototypes.memory for block in decoder.blocks]
+    classes, channels = memories[0].prototypes.shape
+    found = "no 'means'" if means is None else f"means {list(means.shape)}"
+    if means is None or means.ndim != 2 or len(means) != classes or means.shape[1] < channels:
+        raise UserError(
+            f"{path}: found {found}, expected [{classes}, {channels} or more]: one row per class, at least "
+            "model.decoder.channels columns; write it with python -m src.tools.class_means"
+        )
+    if not np.isfinite(means).all():
+        raise UserError(f"{path}: the means hold NaN or infinity; write it again with python -m src.tools.class_means")
+    for memory in memories:
+        memory.start_from(means)
+    known = int((np.abs(means[:, :channels]).max(1) > 0).sum())
+    return f"{path}: the memory starts from the means of {known} of {classes} classes"
 
 
 def _as_meta(source: str, arch: str, path: str | Path) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from src.weights.rules import Origin, find_origin
-from src.weights.tables import ecenet, efficientnet_lite, mix_transformer, resnet, swin
+from src.weights.tables import cpt, ecenet, efficientnet_lite, mix_transformer, resnet, swin
 
 # Parts of a file that are not backbone weights: heads, their norms, counters, computed indices, random states.
 _LEFT_OUT = re.compile(
@@ -88,7 +88,9 @@ SOURCES = {
     ),
     "mindcv": Source({"resnet": resnet.MINDCV, "swin": swin.MINDCV}),
     "efficientnet-lite": Source({"efficientnet": efficientnet_lite.EFFICIENTNET_LITE}),
-    "ecenet-release": Source({"ecenet": ecenet.RELEASE}),  # of its files ``release`` makes backbone and decoder
+    # Of these two's files ``heads`` makes backbone and decoder.
+    "ecenet-release": Source({"ecenet": ecenet.RELEASE}),
+    "cpt": Source({"cpt": cpt.CODE}),
 }
 
 

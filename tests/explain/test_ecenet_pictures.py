@@ -9,6 +9,7 @@ from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.data.catalog import load_dataset_info
 from src.explain import ecenet
+from src.explain.masks import largest_classes
 from src.explain.subject import Subject
 from src.models import build_model
 from tests.commands import run_inside
@@ -42,11 +43,11 @@ def test_without_feature_reconstruction_there_is_no_diversity(tmp_path):
 
 
 def test_classes_are_chosen_by_area():
-    masks = {level: np.zeros((3, 4, 4), np.float32) for level in range(4)}
-    masks[0][2, :3] = 1
-    masks[3][0, 3:] = 1
-    assert ecenet.largest_classes(masks, 8) == [2, 0]
-    assert ecenet.largest_classes(masks, 1) == [2]
+    levels = [np.zeros((3, 4, 4), np.float32) for _ in range(4)]
+    levels[0][2, :3] = 1
+    levels[3][0, 3:] = 1
+    assert largest_classes(levels, (4, 4)) == [2, 0]
+    assert largest_classes(levels, (4, 4), 1) == [2]
 
 
 @pytest.fixture(scope="module")

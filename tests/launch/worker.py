@@ -22,7 +22,7 @@ from src.losses.lovasz import Lovasz
 from src.losses.mask import MaskLoss
 from src.losses.region_dice import RegionDice
 from src.models.decoders import build_decoder
-from src.models.decoders.prototypes import Prototypes
+from src.models.decoders.prototypes import Memory
 from src.models.layers.sync_norm import synchronize
 from src.models.segmentor import Segmentor
 from src.schema.training import SGDConfig
@@ -38,7 +38,7 @@ FEW = 3  # of the methods whose steps take long, unless all are asked for
 METHODS = {
     "fpn": SMALL_DECODER["fpn"],
     "ecenet": SMALL_DECODER["ecenet"],
-    "cpt": {**SMALL_DECODER["cpt"], "assignment": "soft"},
+    "cpt": SMALL_DECODER["cpt"],
     "csnet": SMALL_DECODER["csnet"],
 }
 COUNTS = np.array([[1, 2**24 + 1], [2**40 + 3, 0]])
@@ -103,18 +103,14 @@ def evaluate(name, first, last):
 
 
 def remember(first, last):
-    """CPT's memory and its counts after three steps with the images ``first`` to ``last`` of each batch."""
+    """CPT's memory, and what it mixes into the prototypes, with the images ``first`` to ``last`` of three batches."""
+    ms.set_seed(1)
     generator = np.random.default_rng(0)
-    prototypes = Prototypes(CLASSES, CHANNELS, "hard", 0.9, 1e-3).set_train(True)
-    for step in range(STEPS):
-        x = generator.standard_normal((BATCH, CHANNELS, 5, 6)).astype(np.float32)
-        logits = generator.standard_normal((BATCH, CLASSES, 5, 6)).astype(np.float32)
-        logits[:, 0] = -50  # class 0 never appears
-        logits[: BATCH // 2, 1] = -50  # class 1 only in the images of the second worker
-        if step == 0:
-            logits[:, 2] = -50  # class 2 from the second step on
-        prototypes(Tensor(x[first:last]), Tensor(logits[first:last]))
-    return prototypes.memory.prototypes.asnumpy(), prototypes.memory.updates.asnumpy()
+    memory = Memory(CLASSES, CHANNELS, 0.1).set_train(True)
+    for _ in range(STEPS):
+        prototypes = generator.standard_normal((BATCH, CLASSES, CHANNELS)).astype(np.float32)
+        mixed = memory(Tensor(prototypes[first:last]))
+    return memory.prototypes.asnumpy(), mixed.asnumpy()
 
 
 def train(name, first, last, updates=UPDATES):
@@ -159,7 +155,7 @@ def main(folder: Path, everything: bool) -> None:
         found |= {f"{name}/weights/{key}": value for key, value in weights.items()}
     for name in losses():
         found[f"{name}/parts"], found[f"{name}/gradient"] = evaluate(name, rank * share, (rank + 1) * share)
-    found["memory"], found["updates"] = remember(rank * share, (rank + 1) * share)
+    found["memory"], found["mixed"] = remember(rank * share, (rank + 1) * share)
     np.savez(folder / f"{rank}.npz", **found)
 
 

@@ -13,6 +13,7 @@ from src.models.decoders import DECODERS
 from src.schema import Config
 from tests.losses import reference
 from tests.losses.consistency_reference import consistency
+from tests.losses.test_mask import reference as mask_reference
 from tests.models.reference import resize
 
 
@@ -69,17 +70,17 @@ def test_defaults_of_ecenet():
     np.testing.assert_allclose(total.asnumpy(), values @ [1, 5, 2, 0.2], rtol=1e-5)
 
 
-def test_assignment_of_cpt_is_the_mean_over_the_blocks(mode):
+def test_defaults_of_cpt(mode):
+    """Mask and dice loss act on the sum of the masks, each resized to the label first."""
     criterion = build_criterion(config("cpt"), 3, 255)
-    assert criterion.part_names == ("ce", "assignment")
-    outputs, label = batch()
-    logits, *assignments = [Tensor(output) for output in (outputs[0], outputs[1], outputs[0] * 2)]
-    total, parts = criterion((logits, tuple(assignments), logits), Tensor(label))
-    values = [expected(output, label) for output in (outputs[0], outputs[1], outputs[0] * 2)]
-    np.testing.assert_allclose(parts.asnumpy(), [values[0], (values[1] + values[2]) / 2], rtol=1e-5)
-    np.testing.assert_allclose(total.asnumpy(), values[0] + 0.4 * (values[1] + values[2]) / 2, rtol=1e-5)
-    # CPT at stride 32 has no block, so nothing to assign.
-    np.testing.assert_allclose(criterion((logits, (), logits), Tensor(label))[1].asnumpy(), [values[0], 0], rtol=1e-5)
+    assert criterion.part_names == ("ce", "mask", "dice")
+    (logits, coarse), label = batch()
+    masks = (coarse, logits * 2)
+    total, parts = criterion((Tensor(logits), tuple(map(Tensor, masks)), Tensor(logits)), Tensor(label))
+    summed = sum(resize(mask.astype(np.float64), label.shape[1:]) for mask in masks)
+    values = [expected(logits, label), *mask_reference(summed, label, ignore_as_negative=True)]
+    np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
+    np.testing.assert_allclose(total.asnumpy(), np.dot([1, 5, 2], values), rtol=1e-5)
 
 
 def test_weights_act_on_the_total_only():

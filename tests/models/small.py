@@ -7,7 +7,7 @@ SMALL_DECODER = {  # decoder: its options
     "fpn": {"channels": 8},
     "fcn": {"channels": 8, "auxiliary_channels": 6},
     "ecenet": {"channels": 8, "heads": 2},
-    "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 2},
+    "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 2, "pool_channels": 6},
     "csnet": {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7},
 }
 BACKBONE_OF_EACH_FAMILY = ("resnet18", "swin_tiny", "mit_b0", "efficientnet_lite0")

@@ -72,13 +72,13 @@ def config_file(tmp_path):
         ("decoder", {"name": "ecenet", "mlp_ratio": 0}, ["mlp_ratio: ", "greater than or equal to 1", "found 0"]),
         ("decoder", {"name": "ecenet", "gelu": "fast"}, ["gelu: ", "'exact' or 'tanh'", "found 'fast'"]),
         ("decoder", {"name": "ecenet", "token_ratio": 0}, ["token_ratio: ", "greater than 0", "found 0"]),
-        ("decoder", {"name": "cpt", "output_level": 4}, ["output_level: ", "0, 1, 2 or 3", "found 4"]),
+        ("decoder", {"name": "ecenet", "query_activation": "gelu"}, ["query_activation: ", "'relu' or 'none'"]),
+        ("decoder", {"name": "cpt", "pool_channels": 0}, ["pool_channels: ", "greater than or equal to 1", "found 0"]),
         ("decoder", {"name": "cpt", "memory": {"momentum": 1.0}}, ["memory.momentum: ", "less than 1", "found 1.0"]),
+        ("decoder", {"name": "cpt", "memory": {"momentum": 0.0}}, ["memory.momentum: ", "greater than 0", "found 0.0"]),
+        ("decoder", {"name": "cpt", "memory": {"init": 3}}, ["memory.init: ", "valid string", "found 3"]),
         ("decoder", {"name": "cpt", "memory": "maybe"}, ["memory: ", "found 'maybe'"]),
-        ("decoder", {"name": "cpt", "min_mass": 0.0}, ["min_mass: ", "greater than 0", "found 0.0"]),
         ("decoder", {"name": "cpt", "source": "pixel"}, ["source: ", "'prototypes' or 'pixels'", "found 'pixel'"]),
-        ("decoder", {"name": "cpt", "assignment": "label"}, ["assignment: ", "'hard', 'soft' or 'teacher'"]),
-        ("decoder", {"name": "cpt", "fusion": "sum"}, ["fusion: ", "'concat' or 'last'", "found 'sum'"]),
     ],
 )
 def test_a_mistake_is_named_alike_in_a_file_and_in_python(config_file, part, given, pieces):

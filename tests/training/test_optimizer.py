@@ -6,7 +6,7 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from src.schema.training import AdamWConfig, SGDConfig
-from src.training.optimizer import build_optimizer
+from src.training.optimizer import build_optimizer, weight_decay_of
 
 ADAMW = AdamWConfig(name="adamw", lr=0.01, weight_decay=0.1, decoder_lr_multiplier=10.0)
 SGD = SGDConfig(name="sgd", lr=0.01, weight_decay=0.1, momentum=0.8, decoder_lr_multiplier=10.0)
@@ -57,6 +57,15 @@ def test_four_updates_equal_the_formula(mode, config, reference):
             start[name], [g[name] for g in gradients], [multiplier * r for r in rates], DECAY.get(name, 0.0)
         )
         np.testing.assert_allclose(parameter.asnumpy(), expected, rtol=2e-5, atol=1e-7, err_msg=name)
+
+
+def test_weight_decay_of_the_decoder():
+    config = AdamWConfig(name="adamw", lr=0.01, weight_decay=0.1, decoder_weight_decay=0.0)
+    parameters = [Parameter(Tensor(np.ones(s, np.float32)), name=n) for n, s in SHAPES.items()]
+    found = {p.name: weight_decay_of(p, config) for p in parameters}
+    assert found == {name: 0.1 if name == "backbone.conv.weight" else 0.0 for name in SHAPES}
+    config = AdamWConfig(name="adamw", lr=0.01, weight_decay=0.1, decoder_weight_decay=0.2)
+    assert [weight_decay_of(p, config) for p in parameters] == [0.1, 0, 0, 0.2, 0]
 
 
 @pytest.mark.parametrize("config", [ADAMW, SGD], ids=["adamw", "sgd"])

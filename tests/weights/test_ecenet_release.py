@@ -11,8 +11,8 @@ from src.checkpoint import load_checkpoint, write_checkpoint
 from src.errors import UserError
 from src.models.backbones import build_backbone
 from src.models.decoders import build_decoder
+from src.weights.heads import head_options, split
 from src.weights.loading import load_decoder_weights, own_parameters
-from src.weights.release import head_options, split
 from src.weights.rules import find_origin
 from src.weights.tables.ecenet import RELEASE
 from tests.commands import run_inside
@@ -58,7 +58,7 @@ def test_head_of_every_format(name, tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, tmp_path / name, tmp_path / "out.ckpt") == 0
     out = capsys.readouterr().out
     assert "missing 0, unused 0" in out
-    assert "model.decoder needs: channels: 32, heads: 4, mlp_ratio: 4" in out
+    assert "model.decoder needs: channels: 32, heads: 4, mlp_ratio: 4, query_activation: relu" in out
     decoder = build_decoder("ecenet", (16, 32, 64, 128), 11, channels=32)
     assert "loaded all" in load_decoder_weights(decoder, tmp_path / "out.ckpt")
     np.testing.assert_array_equal(decoder.class_scores.weight.asnumpy(), HEAD["trans.weight"])
@@ -67,12 +67,13 @@ def test_head_of_every_format(name, tmp_path, monkeypatch, capsys):
 
 def test_options_are_read_off_the_tensors():
     _, head = split({f"decode_head.{name}": values for name, values in HEAD.items()})
-    in_channels, classes, options = head_options(head, "file")
+    in_channels, classes, options = head_options("ecenet-release", head, "file")
     assert (in_channels, classes) == ([16, 32, 64, 128], 11)
     assert options == {
         "channels": 32,
         "heads": 4,
         "mlp_ratio": 4,
+        "query_activation": "relu",
         "ghost_upscale": True,
         "feature_reconstruction": True,
     }
@@ -83,7 +84,7 @@ def test_token_ratio_is_read_off_the_tensors(ratio):
     decoder = build_decoder("ecenet", (16, 32, 64, 128), 11, channels=32, token_ratio=ratio)
     cells = decoder.extractions[0].project.weight.shape[1]
     head = {**HEAD, "token_emb.0.cls_learner.weight": np.zeros((32, cells), np.float32)}
-    _, _, options = head_options(head, "file")
+    _, _, options = head_options("ecenet-release", head, "file")
     again = build_decoder("ecenet", (16, 32, 64, 128), 11, **options)
     assert again.extractions[0].project.weight.shape[1] == cells
 
@@ -139,14 +140,15 @@ def test_part_of_a_head(tmp_path, monkeypatch, capsys):
 
 def test_decoder_weights_hold_the_state_and_nothing_else(tmp_path):
     """CPT's memory comes along; a part that the decoder has not is refused."""
-    options = {**SMALL_DECODER["cpt"], "output_level": 2}
+    options = SMALL_DECODER["cpt"]
     trained = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
-    trained.blocks[0].prototypes.memory.updates.set_data(Tensor(np.arange(5, dtype=np.int32)))
     values = {f"decoder.{p.name}": p.asnumpy() for p in trained.get_parameters()}
     write_checkpoint(tmp_path / "a.ckpt", values, {})
     fresh = build_decoder("cpt", (8, 12, 16, 20), 5, **options)
     load_decoder_weights(fresh, tmp_path / "a.ckpt")
-    np.testing.assert_array_equal(fresh.blocks[0].prototypes.memory.updates.asnumpy(), np.arange(5))
+    for one, other in zip(fresh.blocks, trained.blocks, strict=True):
+        memories = [block.prototypes.memory.prototypes.asnumpy() for block in (one, other)]
+        np.testing.assert_array_equal(*memories)
     with pytest.raises(UserError, match=r"unknown: blocks\.0\.prototypes\.memory\.prototypes"):
         load_decoder_weights(build_decoder("cpt", (8, 12, 16, 20), 5, **options, memory=None), tmp_path / "a.ckpt")
 
@@ -158,7 +160,7 @@ def test_head_of_another_source(tmp_path, monkeypatch, capsys):
         tmp_path / "out.ckpt",
     )  # fmt: skip
     assert code == 2
-    assert "--arch head: only of --source ecenet-release" in capsys.readouterr().err
+    assert "--arch head: only of --source ecenet-release and cpt; timm has no known decoder" in capsys.readouterr().err
 
 
 def test_decoder_weights_of_another_size(tmp_path):

@@ -5,9 +5,8 @@ Contract: ``construct(features)`` takes four NCHW maps, finest first, and return
 the logits alone, at the decoder's own stride. ``embed(features)`` returns the map before the classifier (and before
 its dropout) in any mode. In graph mode outputs that no loss reads are dropped by the compiler and cost nothing.
 
-A decoder may also have ``needs_label = True``: it is then given the label as second argument in training; a method
-``report()``: a line on its state for the log, or None; ``EXPLAINS`` and ``explain(features)``: names and values of
-what pictures can show of its inside.
+A decoder may also have ``EXPLAINS`` and ``explain(features)``: names and values of what pictures can show of its
+inside.
 """
 
 from collections.abc import Sequence

@@ -1,115 +1,118 @@
 """Category Prototype Transformer (CPT).
 
-Paper: "Category Prototype Transformer", IEEE Transactions on Image Processing 2025.
-From the paper (its abstract): scales of a pyramid are aligned by *feature reconstruction*, as a Query Update (Q-UP):
-affinities between every pixel of a fine query map and a coarse map carry the coarse features to the fine resolution,
-globally and depending on the data, where others interpolate. The coarse pixels are replaced by the prototypes of
-their categories, each the mean of all its pixels, and a memory holds prototypes of the whole data set. It works
-even when the finest map is at stride 32.
-Our reading: every formula below and all defaults, since the abstract gives none (docs/cpt.md lists the choices).
+Paper: Tang, Liu, Liu, Jiang, Zhang, Chen, Han, Wang, "Rethinking Feature Reconstruction via Category Prototype in
+Semantic Segmentation", IEEE Transactions on Image Processing 34, 2025.
+[paper] Scales of a pyramid are aligned by *feature reconstruction*, as a Query Update (Q-UP): affinities between every
+pixel of a fine query map and a coarse map carry the coarse features to the fine resolution, globally and depending on
+the data, where others interpolate. The coarse pixels are replaced by the prototypes of their categories, each a mean of
+pixel features, and a memory holds prototypes of the whole data set. The backbone is not dilated: its deepest map is at
+stride 32, the logits are at stride 4.
+[code] Every layer, its place and its norm, the inverted sign in the attention, the memory's update, the initial values:
+a public training implementation of the same line of work. That it is the authors' is our inference. This decoder
+equals its numbers (tests/golden/pack_cpt.py).
+[ours] Biases of convolutions start at 0; ``source: pixels``; the groups of the grouped convolutions are the heads (both
+are 4 there).
+Deviations in form, not in value: layer norms of maps stay in NCHW, pooling and resizing are products with constants.
 """
 
-import mindspore as ms
 from mindspore import nn, ops
-from mindspore.common.initializer import Normal
 
-from src.models.decoders.prototypes import Prototypes
+from src.models.decoders.prototypes import Memory, Prototypes
 from src.models.layers.attention import Attention
 from src.models.layers.blocks import ConvMLP, ConvNormReLU
-from src.models.layers.convolution import classifier, pointwise
+from src.models.layers.convolution import classifier, conv, pointwise
 from src.models.layers.dense import Dense
 from src.models.layers.depthwise import Depthwise
 from src.models.layers.dropout import ChannelDropout
+from src.models.layers.initial import initialize_convolutions
 from src.models.layers.norm import ChannelLayerNorm
 from src.models.layers.resize import resize_bilinear
+from src.models.layers.rows import mean_of_rows
 
-EXCLUDED = -1e4  # logit of a class that nothing may attend to; within the range of fp16
+EPS = 1e-6  # of the layer norms
 
 
 class CPTBlock(nn.Cell):
-    """Fills a fine query map with what a coarse source map holds, through the source's prototypes or its pixels.
+    """Fills a fine map with what a coarse one holds, through the coarse map's prototypes or its pixels.
 
     Args:
         num_classes: K.
         channels: D, of both maps.
         heads: of the attention; must divide D.
         mlp_ratio: width inside the convolutional MLP, in D.
-        source: ``prototypes``, or ``pixels`` for cross-attention to all pixels of the source.
-        assignment, momentum, min_mass: see `Prototypes`; they have no effect on ``pixels``.
-        gelu: ``exact`` or ``tanh``, the approximation.
+        source: ``prototypes``, or ``pixels`` for attention to all pixels of the coarse map.
+        momentum: of the memory, or None for no memory; without effect on ``pixels``.
+        approximate: GELU in the tanh form.
     """
 
-    def __init__(self, num_classes, channels, heads, mlp_ratio, source, assignment, momentum, min_mass, gelu):
+    def __init__(self, num_classes, channels, heads, mlp_ratio, source, momentum, approximate):
         super().__init__()
         self.channels, self.heads, self.depth = channels, heads, channels // heads
-        self.assign = classifier(channels, num_classes)
+        self.norm_low = ChannelLayerNorm(channels, EPS)
+        self.norm_high = ChannelLayerNorm(channels, EPS)
+        self.mask = nn.SequentialCell(
+            pointwise(channels, channels, bias=False, groups=heads), pointwise(channels, num_classes, bias=False)
+        )
         self.pixels = source == "pixels"
-        if self.pixels:
-            self.source_norm = ChannelLayerNorm(channels)
-        else:
-            self.prototypes = Prototypes(num_classes, channels, assignment, momentum, min_mass)
-        self.query_norm = ChannelLayerNorm(channels)
+        if not self.pixels:
+            memory = None if momentum is None else Memory(num_classes, channels, momentum)
+            self.prototypes = Prototypes(channels, heads, memory)
         self.query_depthwise = Depthwise(channels)
-        self.query = pointwise(channels, channels)
-        self.kv = Dense(channels, 2 * channels, weight_init=Normal(channels**-0.5))
+        self.query_pointwise = pointwise(channels, channels)
+        self.key_value = Dense(channels, 2 * channels)
         self.attention = Attention()
-        self.proj = pointwise(channels, channels)
-        self.mlp_norm = ChannelLayerNorm(channels)
-        self.mlp = ConvMLP(channels, mlp_ratio, gelu == "tanh")
+        self.project = pointwise(channels, channels)
+        self.norm_mlp = ChannelLayerNorm(channels, EPS)
+        self.mlp = ConvMLP(channels, mlp_ratio, approximate)
         self.unstack = ops.Unstack(0)
 
-    def construct(self, lateral, source, label=None):
-        """Lateral [B, D, H, W], source [B, D, h, w], label int32 [B, H', W'] or None.
+    def construct(self, low, high):
+        """Fine map [B, D, H, W], coarse map [B, D, h, w].
 
         Returns:
-            The reconstructed map [B, D, H, W], the logits of the assignment [B, K, h, w], and the attention
-            [B, heads, H * W, N] over N = K prototypes or N = h * w pixels.
+            The reconstructed map [B, D, H, W], the raw masks of the categories [B, K, h, w], and the attention
+            [B, heads, H * W, N] over N = K prototypes or N = h * w pixels. In training the memory is updated.
         """
-        logits = self.assign(source)
-        q = self.split_heads(self.query(self.query_depthwise(self.query_norm(lateral))))
+        high = self.norm_high(high)
+        masks = self.mask(high)
         if self.pixels:
-            k, v = self.keys_values(self.source_norm(source).reshape(ops.shape(source)[:2] + (-1,)).transpose(0, 2, 1))
+            tokens = high.reshape(ops.shape(high)[:2] + (-1,)).transpose(0, 2, 1)
         else:
-            tokens, usable = self.prototypes(source, logits, label)
-            k, v = self.keys_values(tokens)
-            # The mask enters the product of queries and keys as one more channel: no addition to [B, h, P, K].
-            # If all are excluded (a label without any class, an empty memory), all prototypes are equal anyway.
-            excluded = ((1.0 - usable) * EXCLUDED).astype(k.dtype).expand_dims(1).expand_dims(3)
-            k = ops.cat((k, ops.tile(excluded, (1, self.heads, 1, 1))), 3)
-            q = ops.cat((q, ops.ones_like(q[:, :, :, :1])), 3)
-        y, attention = self.attention(q, k, v)
-        y = lateral + self.proj(y.transpose(0, 1, 3, 2).reshape(ops.shape(lateral)))
-        return y + self.mlp(self.mlp_norm(y)), logits, attention
+            tokens = self.prototypes(high, masks)
+        query = self.query_pointwise(self.query_depthwise(self.norm_low(low)))
+        key, value = self.keys_values(tokens)
+        y, attention = self.attention(self.by_head(query), key, value)
+        y = low + self.project(y.transpose(0, 1, 3, 2).reshape(ops.shape(low)))
+        return y + self.mlp(self.norm_mlp(y)), masks, attention
 
-    def split_heads(self, q):
+    def by_head(self, x):
         """[B, D, H, W] -> [B, heads, H * W, d]."""
-        batch = ops.shape(q)[0]
-        return q.reshape(batch, self.heads, self.depth, -1).transpose(0, 1, 3, 2)
+        return x.reshape(ops.shape(x)[0], self.heads, self.depth, -1).transpose(0, 1, 3, 2)
 
     def keys_values(self, tokens):
-        """[B, N, D] -> keys, already scaled, and values, each [B, heads, N, d]."""
+        """[B, N, D] -> keys, scaled and with the inverted sign of the attention, and values, each [B, heads, N, d]."""
         batch, count, _ = ops.shape(tokens)
-        kv = self.kv(tokens).reshape(batch, count, 2, self.heads, self.depth).transpose(2, 0, 3, 1, 4)
-        k, v = self.unstack(kv)
-        return k * self.depth**-0.5, v
+        both = self.key_value(tokens).reshape(batch, count, 2, self.heads, self.depth).transpose(2, 0, 3, 1, 4)
+        key, value = self.unstack(both)
+        return key * -(self.depth**-0.5), value
 
 
 class CPT(nn.Cell):
-    """Pyramid whose levels are filled from the next coarser one by CPT blocks, from stride 32 down.
+    """Pyramid whose levels are filled from the next coarser one by CPT blocks, from stride 32 up to stride 4.
 
-    The options are explained in ``src.schema.decoders.CPTConfig``; 3 - ``output_level`` blocks run.
+    The options are explained in ``src.schema.decoders.CPTConfig``; the file of ``memory.init`` is read by
+    ``src.weights.loading``.
 
     Args:
         in_channels: channels of the four maps, finest first.
         num_classes: K.
 
     Attributes:
-        blocks: in the order in which they run: at level 2, 1, 0.
-        needs_label: whether ``construct`` must be given the label in training.
+        blocks: block i makes level i from level i + 1; they run in the order 2, 1, 0.
         EXPLAINS: names of what ``explain`` returns.
     """
 
-    OUTPUTS = ("logits", "assignment", "features")
+    OUTPUTS = ("logits", "masks", "features")
 
     def __init__(
         self,
@@ -121,100 +124,82 @@ class CPT(nn.Cell):
         mlp_ratio,
         gelu,
         dropout,
+        pool_channels,
         source,
-        assignment,
         memory,
-        min_mass,
-        output_level,
-        fusion,
     ):
         super().__init__()
-        self.output_level = output_level
         self.num_classes = num_classes
-        self.needs_label = assignment == "teacher" and source == "prototypes" and output_level < 3
-        self.remembers = memory is not None and source == "prototypes" and output_level < 3
-        levels = range(2, output_level - 1, -1)
-        self.laterals = nn.CellList([ConvNormReLU(width, channels, 1) for width in in_channels[output_level:]])
+        self.laterals = nn.CellList([pointwise(width, channels) for width in in_channels])
+        momentum = memory["momentum"] if memory else None
         self.blocks = nn.CellList(
             [
-                CPTBlock(
-                    num_classes, channels, heads, mlp_ratio,
-                    source, assignment, memory["momentum"] if memory else None, min_mass, gelu,
-                )
-                for _ in levels
+                CPTBlock(num_classes, channels, heads, mlp_ratio, source, momentum, gelu == "tanh")
+                for _ in range(3)
             ]
         )  # fmt: skip
-        self.concat = fusion == "concat"
-        if self.concat:
-            self.fuse = ConvNormReLU((4 - output_level) * channels, channels, 3)
+        self.outputs = nn.CellList([conv(channels, channels, 3, bias=True) for _ in range(3)])
+        self.fusion = ConvNormReLU(4 * channels, channels, 3)
+        self.pool = ConvNormReLU(in_channels[3], pool_channels, 1)
         self.dropout = ChannelDropout(dropout)
-        self.classifier = classifier(channels, num_classes)
-        self.argmax = ops.Argmax(1, ms.int32)
-        kinds = ("assignment",) if source == "pixels" else ("assignment", "attention")
-        kinds += ("memory", "updates") if self.remembers else ()
-        self.EXPLAINS = tuple(f"{kind}_{level}" for level in levels for kind in kinds)
+        self.classifier = classifier(channels + pool_channels, num_classes)
+        initialize_convolutions(self, self.classifier)
+        kinds = ("mask",) if source == "pixels" else ("mask", "attention")
+        self.remembers = memory is not None and source == "prototypes"
+        kinds += ("memory",) if self.remembers else ()
+        self.EXPLAINS = tuple(f"{kind}_{level}" for level in (2, 1, 0) for kind in kinds)
 
-    def pyramid(self, features, label=None):
-        """Four maps -> maps [B, D, H_i, W_i], coarsest first, and per block logits and attention."""
-        x = self.laterals[-1](features[3])
-        maps, logits, attentions = (x,), (), ()
-        for i, block in enumerate(self.blocks):
-            level = 2 - i
-            x, assigned, attention = block(self.laterals[level - self.output_level](features[level]), x, label)
-            maps += (x,)
-            logits += (assigned,)
+    def pyramid(self, features):
+        """Four maps -> maps O_3..O_0 [B, D, H_i, W_i], and per block, in the order 2, 1, 0, masks and attention."""
+        x = self.laterals[3](features[3])
+        maps, masks, attentions = (x,), (), ()
+        for level in (2, 1, 0):
+            x, mask, attention = self.blocks[level](self.laterals[level](features[level]), x)
+            maps += (self.outputs[level](x),)
+            masks += (mask,)
             attentions += (attention,)
-        return maps, logits, attentions
+        return maps, masks, attentions
 
-    def merge(self, maps):
-        """The pyramid, coarsest first -> the map before the classifier, at the size of the finest."""
-        finest = maps[-1]
-        if not self.concat:
-            return finest
-        size = ops.shape(finest)[2:]
+    def merge(self, maps, deepest):
+        """O_3..O_0 and the backbone's deepest map -> the map before the classifier, at level 0."""
+        size = ops.shape(maps[3])[2:]
         resized = ()
-        for one in maps[:-1]:
-            resized = (resize_bilinear(one, size), *resized)
-        return self.fuse(ops.cat((finest, *resized), 1))
+        for one in maps[:3]:
+            resized += (resize_bilinear(one, size),)
+        fused = self.fusion(ops.cat((*resized, maps[3]), 1))
+        batch, width = ops.shape(deepest)[:2]
+        mean = mean_of_rows(deepest.reshape(batch * width, -1)).reshape(batch, width, 1, 1)
+        return ops.cat((fused, resize_bilinear(self.pool(mean), size)), 1)  # of one pixel: it is repeated
 
     def embed(self, features):
-        """Four maps -> the map before the classifier, at the output level."""
-        return self.merge(self.pyramid(features)[0])
+        """Four maps -> the map before the classifier [B, D + pool_channels, H_0, W_0]."""
+        return self.merge(self.pyramid(features)[0], features[3])
 
-    def construct(self, features, label=None):
-        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_l, W_l], l the output level; in training see OUTPUTS.
+    def construct(self, features):
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS.
 
-        ``label``, int32 [B, H, W], is read in training by ``assignment: teacher`` only. The second training output
-        is a tuple with the logits of every block's assignment, at the sizes of their sources.
+        ``masks`` is a tuple with the raw masks of the three blocks [B, K, H_i, W_i] for i = 3, 2, 1.
         """
-        maps, assignments, _ = self.pyramid(features, label)
-        embedded = self.merge(maps)
+        maps, masks, _ = self.pyramid(features)
+        embedded = self.merge(maps, features[3])
         logits = self.classifier(self.dropout(embedded))
         if self.training:
-            return logits, assignments, embedded
+            return logits, masks, embedded
         return logits
 
     def explain(self, features):
         """Four maps -> what EXPLAINS names, per block (call it in evaluation).
 
-        ``assignment``: classes, int32 [B, h, w]; ``attention``: of every pixel over the classes, mean of the heads,
-        [B, H, W, K]; ``memory``: prototypes [K, D]; ``updates``: how often each was updated, int32 [K].
+        ``mask``: raw masks [B, K, h, w] on the coarse map; ``attention``: of every pixel over the categories, mean of
+        the heads, [B, H, W, K]; ``memory``: prototypes [K, D].
         """
-        maps, logits, attentions = self.pyramid(features)
+        maps, masks, attentions = self.pyramid(features)
         explained = ()
-        for i, block in enumerate(self.blocks):
-            explained += (self.argmax(logits[i]),)
-            if not block.pixels:
+        for i, level in enumerate((2, 1, 0)):
+            explained += (masks[i],)
+            if not self.blocks[level].pixels:
                 batch, _, height, width = ops.shape(maps[i + 1])
                 explained += (ops.reduce_mean(attentions[i], 1).reshape(batch, height, width, self.num_classes),)
             if self.remembers:
-                explained += (block.prototypes.memory.prototypes + 0.0, block.prototypes.memory.updates + 0)
+                explained += (self.blocks[level].prototypes.memory.prototypes + 0.0,)
         return explained
-
-    def report(self):
-        """How full the memories are, a line for the log; None without a memory."""
-        if not self.remembers:
-            return None
-        seen = [int((block.prototypes.memory.updates.asnumpy() > 0).sum()) for block in self.blocks]
-        counts = ", ".join(f"{count} at level {2 - i}" for i, count in enumerate(seen))
-        return f"prototype memory, of {self.num_classes} classes seen so far: {counts}"

@@ -7,8 +7,10 @@ other over the stages; feature reconstruction has an intrinsic and a diverse bra
 reconstruction (FR), explicit class extraction (ECE), semantics attention and update (SAU).
 From the release (the authors' public inference code): every layer, its place and its norm, the inverted sign in the
 attention, the raw gate, the ghost upscale, the class branch with the diagonal of a softmax, the number of parameters.
-Our reading: the initial values; what training needs beyond these outputs (``src.losses``). In the release's runtime
-GELU is the tanh form, in its training lineage the exact one: option ``gelu``.
+From a public training implementation of the same line of work (``cpt.py``): the initial values; queries without
+activation, option ``query_activation``, since the release's convolution module puts a ReLU where none is asked for.
+Our reading: what training needs beyond these outputs (``src.losses`` says more). In the release's runtime GELU is the
+tanh form, in its training lineage the exact one: option ``gelu``.
 Deviations in form, not in value: layer norms of maps stay in NCHW, pooling and resizing are products with constants.
 """
 
@@ -16,7 +18,6 @@ import math
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import HeNormal, Normal
 
 from src.errors import UserError
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
@@ -26,6 +27,7 @@ from src.models.layers.convolution import classifier, conv, pointwise
 from src.models.layers.dense import Dense
 from src.models.layers.depthwise import Depthwise
 from src.models.layers.dropout import ChannelDropout
+from src.models.layers.initial import initialize_convolutions
 from src.models.layers.norm import ChannelLayerNorm, LayerNorm, norm
 from src.models.layers.resize import resize_bilinear
 from src.models.layers.rows import mean_of_rows, scale_rows
@@ -51,10 +53,8 @@ class FeatureReconstruction(nn.Cell):
         self.intrinsic_norm = norm(half)
         self.diverse = Depthwise(half)
         self.diverse_norm = norm(half)
-        # The gate is a bare factor: with small initial values the diverse branch would start almost switched off.
-        gate_init = HeNormal(mode="fan_in", nonlinearity="relu")
-        self.squeeze = Dense(half, half // 2, bias=False, weight_init=gate_init)
-        self.excite = Dense(half // 2, half, bias=False, weight_init=gate_init)
+        self.squeeze = Dense(half, half // 2, bias=False)
+        self.excite = Dense(half // 2, half, bias=False)
         self.out = pointwise(channels, channels, bias=False)
         self.norm = ChannelLayerNorm(channels)
         self.half = half
@@ -80,19 +80,21 @@ class SemanticsAttention(nn.Cell):
         channels: D.
         heads: h, divides D.
         mlp_ratio: width of the MLP relative to D.
+        activate: ReLU after both convolutions of the queries.
         invert: attend with the negative affinities, as the release does.
         approximate: GELU in the tanh form.
     """
 
-    def __init__(self, channels, heads, mlp_ratio, invert, approximate):
+    def __init__(self, channels, heads, mlp_ratio, activate, invert, approximate):
         super().__init__()
         self.heads, self.depth = heads, channels // heads
+        self.activation = nn.ReLU() if activate else nn.Identity()
         self.sign = -1.0 if invert else 1.0
         self.norm_pixels = ChannelLayerNorm(channels)
         self.norm_tokens = LayerNorm(channels)
         self.query_depthwise = Depthwise(channels)
         self.query_pointwise = pointwise(channels, channels)
-        self.key_value = Dense(channels, 2 * channels, bias=False, weight_init=Normal(channels**-0.5))
+        self.key_value = Dense(channels, 2 * channels, bias=False)
         self.project = pointwise(channels, channels)
         self.norm_mlp = ChannelLayerNorm(channels)
         self.mlp = ConvMLP(channels, mlp_ratio, approximate)
@@ -103,8 +105,8 @@ class SemanticsAttention(nn.Cell):
     def construct(self, lateral, tokens):
         """Lateral [B, D, H, W], tokens [B, K, D] -> features [B, D, H, W], raw masks [B, K, H, W]."""
         batch, channels, height, width = ops.shape(lateral)
-        query = ops.relu(self.query_depthwise(self.norm_pixels(lateral)))
-        query = ops.relu(self.query_pointwise(query)).reshape(batch, self.heads, self.depth, -1)
+        query = self.activation(self.query_depthwise(self.norm_pixels(lateral)))
+        query = self.activation(self.query_pointwise(query)).reshape(batch, self.heads, self.depth, -1)
         key, value = self.split(self.key_value(self.norm_tokens(tokens)))
         key = self.by_head(key) * (1 / math.sqrt(self.depth))
         affinity = self.product(query, key)  # [B, h, H * W, K]
@@ -186,6 +188,7 @@ class ECENet(nn.Cell):
         gelu,
         dropout,
         token_ratio,
+        query_activation,
         invert_attention,
         ghost_upscale,
         feature_reconstruction,
@@ -202,7 +205,12 @@ class ECENet(nn.Cell):
         side = grid_side(num_classes, token_ratio)
         self.extractions = nn.CellList([ClassExtraction(channels, side) for _ in range(4)])
         self.attentions = nn.CellList(
-            [SemanticsAttention(channels, heads, mlp_ratio, invert_attention, gelu == "tanh") for _ in range(3)]
+            [
+                SemanticsAttention(
+                    channels, heads, mlp_ratio, query_activation == "relu", invert_attention, gelu == "tanh"
+                )
+                for _ in range(3)
+            ]
         )
         self.updates = nn.CellList([TokenUpdate(channels) for _ in range(3)])
         if ghost_upscale:
@@ -216,6 +224,7 @@ class ECENet(nn.Cell):
         self.diagonal = ops.eye(num_classes, num_classes)
         self.diversity = SpatialSoftmaxMax()
         self.diverse_channels = Tensor([width // 2 for width in in_channels], ms.float32)
+        initialize_convolutions(self, self.classifier)
 
     def reconstruct(self, features):
         """Four maps -> laterals [B, D, H_i, W_i] and diverse branches [B, C_i / 2, H_i * W_i] (or none)."""

@@ -24,15 +24,13 @@ class Dense(nn.Cell):
     """Linear map of the last axis: [..., in_channels] -> [..., out_channels].
 
     The map is one matrix product and the gradient of its bias another, which is faster on the CPU than ``nn.Dense``
-    and BiasAdd's own gradient (docs/performance.md). Weights start as a truncated normal of standard deviation 0.02,
-    or as ``weight_init`` says.
+    and BiasAdd's own gradient (docs/performance.md). Weights start as a truncated normal of standard deviation 0.02.
     """
 
-    def __init__(self, in_channels, out_channels, bias=True, weight_init=None):
+    def __init__(self, in_channels, out_channels, bias=True):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        weight_init = weight_init or TruncatedNormal(0.02)
-        self.weight = Parameter(initializer(weight_init, (out_channels, in_channels)), name="weight")
+        self.weight = Parameter(initializer(TruncatedNormal(0.02), (out_channels, in_channels)), name="weight")
         self.bias = Parameter(initializer("zeros", (out_channels,)), name="bias") if bias else None
         self.product = ops.MatMul(transpose_b=True)
         self.add_bias = AddBias()

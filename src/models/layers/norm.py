@@ -26,9 +26,13 @@ class BatchNorm(nn.BatchNorm2d):
         return self.normalize_alone(x)
 
     def normalize_alone(self, x):
-        """As ``construct``, with the statistics of this worker's pixels alone or the running ones."""
+        """As ``construct``, with the statistics of this worker's pixels alone or the running ones.
+
+        A single pixel (one image, pooled) has no variance, and the kernel would make the running one NaN: it is
+        normalized with the running statistics, which stay as they are.
+        """
         y = x if self.half else x.astype(ms.float32)
-        if self.training and self.use_batch_statistics is None:
+        if self.training and self.use_batch_statistics is None and ops.shape(x)[:1] + ops.shape(x)[2:] != (1, 1, 1):
             y = self.bn_train(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
         else:
             y = self.bn_infer(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]

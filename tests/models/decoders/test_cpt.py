@@ -1,181 +1,245 @@
-"""CPT as a decoder: every variant against NumPy."""
+"""CPT against the numbers of a public implementation (see tests/golden/pack_cpt.py), and its options."""
+
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
+from src.losses import build_criterion
 from src.models.decoders import build_decoder
-from tests.models.decoders import cpt_reference
+from src.weights.convert import convert
+from src.weights.loading import own_parameters
+from tests.losses.test_criterion import config
 from tests.models.decoders.base import (
     CHANNELS,
     CLASSES,
-    AllParts,
     DecoderTester,
+    Features,
     Gradients,
     InSegmentor,
-    Numbers,
     Shapes,
     features,
-    in_graph,
     in_pynative,
-    randomize,
 )
-from tests.models.reference import conv_norm_relu
 from tests.models.small import SMALL_DECODER
+
+GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "cpt.npz")
+
+
+def golden(prefix):
+    return {name.removeprefix(prefix): GOLDEN[name] for name in GOLDEN.files if name.startswith(prefix)}
+
+
+PUBLISHED = golden("w/")
+
+
+def own(decoder):
+    """Parameters by name, without the prefix of a cell around the decoder."""
+    return {name.removeprefix("decoder."): parameter for name, parameter in own_parameters(decoder).items()}
+
+
+def renamed(tensors, decoder):
+    """Arrays by our names."""
+    values, report = convert("cpt", "cpt", tensors, {name: tuple(p.shape) for name, p in own(decoder).items()})
+    assert not report.missing
+    assert not report.unused
+    return values
+
+
+def published():
+    """Decoder of the golden numbers with their weights, through the converter."""
+    decoder = build_decoder("cpt", (16, 32, 64, 128), 11, channels=32, dropout=0.0)
+    for name, value in renamed(PUBLISHED, decoder).items():
+        decoder.parameters_dict()[name].set_data(Tensor(value))
+    return decoder
+
+
+def inputs(part, name="in"):
+    return tuple(Tensor(GOLDEN[f"{part}/{name}/{i}"]) for i in range(4))
+
+
+class Everything(nn.Cell):
+    """In one graph, for the sake of time: logits, pyramid, features and what `explain` returns."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def construct(self, maps):
+        decoder = self.decoder
+        return decoder(maps), decoder.pyramid(maps)[0], decoder.embed(maps), decoder.explain(maps)
+
+
+class Losses(nn.Cell):
+    """Total and parts of the criterion, logits and masks."""
+
+    def __init__(self, decoder, criterion):
+        super().__init__()
+        self.decoder, self.criterion = decoder, criterion
+
+    def construct(self, f0, f1, f2, f3, label):
+        outputs = self.decoder((f0, f1, f2, f3))
+        total, parts = self.criterion(outputs, label)
+        return total, parts, outputs[0], outputs[1]
 
 
 class CPTTester(DecoderTester):
     name = "cpt"
-    reference: dict = {}
 
     def expected_extras(self, maps):
-        return [(2, CLASSES, *maps[level + 1].shape[2:]) for level in range(2, self.level - 1, -1)]
-
-    def expected_logits(self, parameters, maps):
-        return cpt_reference.decoder(maps, parameters, heads=2, output_level=self.level, **self.reference)
+        return [(2, CLASSES, *maps[level].shape[2:]) for level in (3, 2, 1)]
 
 
-class TestNoBlock(CPTTester, AllParts):
-    options = {"output_level": 3}
-    level = 3
+@in_pynative
+class TestShapes(CPTTester, Shapes, Features):
+    pass
 
 
-# Compiling blocks takes time: the variants with blocks have all parts among the slow tests only.
-class TestOneBlock(CPTTester, Gradients, Numbers, InSegmentor):
-    options = {"output_level": 2}
-    level = 2
-
-
-@in_graph
-class TestNumbersOfThreeBlocks(CPTTester, Numbers):
+class TestInSegmentor(CPTTester, InSegmentor):
     pass
 
 
 @in_pynative
-class TestShapesOfThreeBlocks(CPTTester, Shapes):
-    pass
-
-
-@pytest.mark.slow
-class TestThreeBlocks(CPTTester, AllParts):
-    pass
-
-
-class SoftWithoutMemory(CPTTester):
-    options = {"assignment": "soft", "memory": False, "fusion": "last", "output_level": 2}
-    reference = {"assignment": "soft", "fusion": "last"}
-    level = 2
-
-
-class TestNumbersOfSoftWithoutMemory(SoftWithoutMemory, Numbers):
-    pass
+class TestPixels(CPTTester, Shapes, Features, Gradients):
+    options = {"source": "pixels"}
 
 
 @in_pynative
-class TestGradientsOfSoftWithoutMemory(SoftWithoutMemory, Gradients):
-    pass
+class TestWithoutMemory(CPTTester, Shapes, Gradients):
+    options = {"memory": False}
 
 
-@pytest.mark.slow
-class TestSoftWithoutMemory(SoftWithoutMemory, AllParts):
-    pass
+# In place of the parts Gradients and Numbers of the default there are the golden numbers, which say more.
+@pytest.mark.parametrize("part", ["eval", "odd_sizes"])
+def test_numbers(mode, part):
+    decoder = published().set_train(False)
+    logits, maps, embedded, explained = Everything(decoder)(inputs(part))
+    np.testing.assert_allclose(logits.asnumpy(), GOLDEN[f"{part}/out/seg_logits"], atol=1e-4)
+    shown = {name: value.asnumpy() for name, value in zip(decoder.EXPLAINS, explained, strict=True)}
+    masks = "eval/mid" if part == "eval" else f"{part}/out"
+    for i in range(3):
+        np.testing.assert_allclose(shown[f"mask_{i}"], GOLDEN[f"{masks}/mask_{i}"], atol=1e-4)
+        np.testing.assert_array_equal(shown[f"memory_{i}"], PUBLISHED[f"cft_blocks.{i}.cross_attn.kv.memory"][0])
+        if part == "eval":
+            expected = GOLDEN[f"eval/mid/attention_{i}"]
+            np.testing.assert_allclose(shown[f"attention_{i}"].reshape(expected.shape), expected, atol=1e-5)
+            np.testing.assert_allclose(maps[3 - i].asnumpy(), GOLDEN[f"eval/mid/fpn_{i}"], atol=1e-4)
+    if part == "eval":
+        np.testing.assert_allclose(embedded.asnumpy()[:, :32], GOLDEN["eval/mid/fused"], atol=1e-4)
+        pooled = GOLDEN["eval/mid/pooled"].repeat(16, 2).repeat(24, 3)
+        np.testing.assert_allclose(embedded.asnumpy()[:, 32:], pooled, atol=1e-4)
 
 
-class Pixels(CPTTester):
-    options = {"source": "pixels", "output_level": 2}
-    reference = {"pixels": True}
-    level = 2
+def test_prototypes_before_the_memory():
+    """Of the coarsest block; the others' inputs are not among the numbers."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    decoder = published().set_train(False)
+    block = decoder.blocks[2]
+    block.prototypes.memory = None
+    high = block.norm_high(decoder.laterals[3](inputs("eval")[3]))
+    found = block.prototypes(high, block.mask(high)).asnumpy()
+    np.testing.assert_allclose(found, GOLDEN["eval/mid/prototypes_2"], atol=1e-4)
 
 
-class TestNumbersOfPixels(Pixels, Numbers, InSegmentor):
-    pass
+def relative(found, expected):
+    return np.abs(found - expected).max() / np.abs(expected).max()
 
 
-@in_pynative
-class TestGradientsOfPixels(Pixels, Gradients):
-    pass
+def check_state(decoder, part):
+    """Memory and batch-norm statistics."""
+    after = golden(f"train/{part}/")
+    expected, found = renamed({**PUBLISHED, **after}, decoder), own(decoder)
+    state = [name for name in expected if name.endswith(("moving_mean", "moving_variance", "memory.prototypes"))]
+    assert len(state) == len(after) == 7
+    for name in state:
+        tolerance = {"atol": 1e-5} if "memory" in name else {"rtol": 1e-4, "atol": 1e-5}
+        np.testing.assert_allclose(found[name].asnumpy(), expected[name], **tolerance, err_msg=name)
 
 
-@pytest.mark.slow
-class TestPixels(Pixels, AllParts):
-    pass
+def test_training(mode):
+    """Outputs, losses, every gradient, and the state after one step and after two."""
+    decoder = published().set_train(True)
+    parameters = decoder.trainable_params()
+    criterion = build_criterion(config("cpt"), 11, 255)
+    assert criterion.part_names == ("ce", "mask", "dice")
+    cell = Losses(decoder, criterion)  # prefixes the parameters' names
+    gradient = ms.value_and_grad(cell, (0, 1, 2, 3), parameters, has_aux=True)
+    label = Tensor(GOLDEN["train/in/label"])
+    (total, parts, logits, masks), (by_input, by_parameter) = gradient(*inputs("eval"), label)
+
+    np.testing.assert_allclose(logits.asnumpy(), GOLDEN["train/out/seg_logits"], atol=1e-4)
+    for i in range(3):
+        np.testing.assert_allclose(masks[2 - i].asnumpy(), GOLDEN[f"train/out/mask_{i}"], atol=1e-4)
+    np.testing.assert_allclose(parts.asnumpy(), [GOLDEN[f"train/out/{name}"] for name in criterion.part_names], 1e-5)
+    np.testing.assert_allclose(total.asnumpy(), GOLDEN["train/out/loss"], 1e-5)
+    check_state(decoder, "after_1")
+
+    for i in range(4):
+        assert relative(by_input[i].asnumpy(), GOLDEN[f"train/grad/in/{i}"]) < 1e-3
+    gradients = golden("train/grad/w/")
+    assert len(gradients) == len(parameters)
+    expected = renamed({**PUBLISHED, **gradients}, decoder)
+    for parameter, found in zip(parameters, by_parameter, strict=True):
+        name = parameter.name.removeprefix("decoder.")
+        assert relative(found.asnumpy(), expected[name]) < 1e-3, name
+
+    gradient(*inputs("train", "in2"), label)
+    check_state(decoder, "after_2")
+
+
+@pytest.mark.parametrize(("widths", "size"), [((128, 256, 512, 1024), 7_340_310), ((192, 384, 768, 1536), 7_610_646)])
+def test_size_at_the_default_width(widths, size):
+    """A size that changes is a change of the method, not of its form."""
+    decoder = build_decoder("cpt", widths, 150)
+    assert sum(parameter.size for parameter in decoder.trainable_params()) == size
+    memories = [p for p in decoder.get_parameters() if "memory" in p.name]
+    assert [p.shape for p in memories] == [(150, 256)] * 3
+    assert not any(p.requires_grad for p in memories)
 
 
 def build(**options):
     return build_decoder("cpt", CHANNELS, CLASSES, **{**SMALL_DECODER["cpt"], **options})
 
 
-def test_output_level_decides_which_parameters_exist():
-    counts = {}
-    for level in range(4):
-        decoder = build(output_level=level)
-        counts[level] = (len(decoder.blocks), len(decoder.laterals))
-    assert counts == {0: (3, 4), 1: (2, 3), 2: (1, 2), 3: (0, 1)}
+def test_initial_values():
+    decoder = build_decoder("cpt", (32, 64, 128, 256), 20, channels=128)
+    values = {p.name: p.asnumpy() for p in decoder.get_parameters()}
+    np.testing.assert_allclose(values["classifier.weight"].std(), 0.01, rtol=0.1)
+    for name, deviation in (
+        ("blocks.0.key_value.weight", 0.02),
+        ("laterals.3.weight", (3 * 256) ** -0.5),
+        ("blocks.1.mask.0.weight", (3 * 32) ** -0.5),
+        ("blocks.2.mlp.depthwise.weight", (3 * 9) ** -0.5),
+        ("fusion.conv.weight", (3 * 9 * 512) ** -0.5),
+    ):
+        np.testing.assert_allclose(values[name].std(), deviation, rtol=0.1, err_msg=name)
+    memory = values["blocks.0.prototypes.memory.prototypes"]
+    np.testing.assert_allclose(np.linalg.norm(memory, axis=1), 1, rtol=1e-6)
+    assert not np.array_equal(memory, values["blocks.1.prototypes.memory.prototypes"])
+    for name, value in values.items():
+        if name.endswith(("bias", "beta")):
+            assert not value.any(), name
 
 
-def test_head_size_at_the_default_width():
-    """A size that changes is a change of the method, not of its form."""
-    decoder = build_decoder("cpt", (128, 256, 512, 1024), 150)
-    assert sum(parameter.size for parameter in decoder.trainable_params()) == 5_810_776
-    state = {p.name: p.shape for p in decoder.get_parameters() if "memory" in p.name}
-    assert len(state) == 6
-    assert state["blocks.0.prototypes.memory.prototypes"] == (150, 256)
-    assert state["blocks.0.prototypes.memory.updates"] == (150,)
+def test_options():
+    assert build(pool_channels=5).classifier.in_channels == 8 + 5
+    names = ["mask_2", "attention_2", "memory_2", "mask_1", "attention_1", "memory_1"]
+    assert build().EXPLAINS[:6] == tuple(names)
+    assert build(memory="off").EXPLAINS[:4] == ("mask_2", "attention_2", "mask_1", "attention_1")
+    assert build(source="pixels").EXPLAINS == ("mask_2", "mask_1", "mask_0")
+    for decoder in (build(memory="off"), build(source="pixels")):
+        assert not any("memory" in p.name for p in decoder.get_parameters())
 
 
-def test_only_the_teacher_asks_for_the_label():
-    assert build(assignment="teacher").needs_label
-    assert not build().needs_label
-    assert not build(assignment="teacher", source="pixels").needs_label
-    assert not build(assignment="teacher", output_level=3).needs_label
-
-
-def test_teacher_without_a_label_says_so():
+def test_memory_off_equals_a_memory_without_a_share():
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    decoder = build(assignment="teacher")
-    decoder.set_train(True)
-    with pytest.raises(ValueError, match="teacher needs the label"):
-        decoder(features((64, 64)))
-
-
-def test_report_counts_the_classes_seen():
-    decoder = build(output_level=1)
-    decoder.blocks[1].prototypes.memory.updates.set_data(Tensor(np.array([0, 1, 0, 7, 0], np.int32)))
-    assert decoder.report() == "prototype memory, of 5 classes seen so far: 0 at level 2, 2 at level 1"
-    assert build(memory=None).report() is None
-    assert build(source="pixels").report() is None
-
-
-class Explanation(nn.Cell):
-    def __init__(self, decoder):
-        super().__init__()
-        self.decoder = decoder
-
-    def construct(self, features):
-        return self.decoder.explain(features)
-
-
-def test_what_is_explained():
-    decoder, maps = build(output_level=1), features((64, 96))
-    randomize(decoder)
-    decoder.set_train(False)
-    kinds = ("assignment", "attention", "memory", "updates")
-    assert list(decoder.EXPLAINS) == [f"{kind}_{level}" for level in (2, 1) for kind in kinds]
-    found = {name: value.asnumpy() for name, value in zip(decoder.EXPLAINS, Explanation(decoder)(maps), strict=True)}
-    p = {f"decoder.{p.name.removeprefix('decoder.')}": p.asnumpy().astype(float) for p in decoder.get_parameters()}
-    arrays = [one.asnumpy().astype(float) for one in maps]
-    x = conv_norm_relu(arrays[3], p, "decoder.laterals.2")
-    for i, level in enumerate((2, 1)):
-        lateral = conv_norm_relu(arrays[level], p, f"decoder.laterals.{level - 1}")
-        x, logits, weights = cpt_reference.block(lateral, x, p, f"decoder.blocks.{i}", 2)
-        np.testing.assert_array_equal(found[f"assignment_{level}"], logits.argmax(1))
-        expected = weights.mean(1).reshape(2, *lateral.shape[2:], CLASSES)
-        np.testing.assert_allclose(found[f"attention_{level}"], expected, atol=1e-5)
-        memory = p[f"decoder.blocks.{i}.prototypes.memory.prototypes"]
-        np.testing.assert_allclose(found[f"memory_{level}"], memory, rtol=1e-6)
-        assert found[f"updates_{level}"].shape == (CLASSES,)
-
-
-def test_pixels_explain_the_assignment_only():
-    assert build(source="pixels", output_level=1).EXPLAINS == ("assignment_2", "assignment_1")
+    maps, remembering, plain = features((64, 96)), build(dropout=0.0), build(dropout=0.0, memory="off")
+    for name, parameter in plain.parameters_dict().items():
+        parameter.set_data(remembering.parameters_dict()[name])
+    expected = remembering.set_train(False)(maps).asnumpy()
+    assert np.abs(plain.set_train(False)(maps).asnumpy() - expected).max() > 0
+    for block in remembering.blocks:
+        block.prototypes.memory.momentum = 0.0
+    np.testing.assert_allclose(remembering(maps).asnumpy(), plain(maps).asnumpy(), atol=1e-6)

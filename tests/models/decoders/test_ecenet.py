@@ -28,7 +28,9 @@ def shapes_of(decoder):
 
 def released(**options):
     """Decoder of the golden numbers with the release's weights, through the converter."""
-    decoder = build_decoder("ecenet", (16, 32, 64, 128), 11, channels=32, dropout=0.0, **options)
+    decoder = build_decoder(
+        "ecenet", (16, 32, 64, 128), 11, channels=32, dropout=0.0, **{"query_activation": "relu", **options}
+    )
     values, report = convert("ecenet-release", "ecenet", RELEASED, shapes_of(decoder))
     assert not report.missing
     assert not report.unused
@@ -162,7 +164,13 @@ def test_sides_of_the_finest_grid():
 
 
 @pytest.mark.parametrize(
-    "option", [{"invert_attention": False}, {"ghost_upscale": False}, {"feature_reconstruction": False}]
+    "option",
+    [
+        {"query_activation": "none"},
+        {"invert_attention": False},
+        {"ghost_upscale": False},
+        {"feature_reconstruction": False},
+    ],
 )
 def test_switches(option):
     ms.set_context(mode=ms.PYNATIVE_MODE)  # compiling takes most of the time
@@ -173,9 +181,39 @@ def test_switches(option):
     names = " ".join(decoder.parameters_dict())
     assert ("upsamples" in names) == option.get("ghost_upscale", True)
     assert ("reconstructions" in names) == option.get("feature_reconstruction", True)
-    if "invert_attention" in option:
+    if "invert_attention" in option or "query_activation" in option:
         logits = released(**option).set_train(False)(inputs("eval")).asnumpy()
         assert np.abs(logits - GOLDEN["eval/out/seg_logits"]).max() > 1e-2
+
+
+def test_initial_values():
+    decoder = build_decoder("ecenet", (32, 64, 128, 256), 20, channels=128)
+    values = {p.name: p.asnumpy() for p in decoder.get_parameters()}
+    for name, deviation in (
+        ("classifier.weight", 0.01),
+        ("attentions.0.key_value.weight", 0.02),
+        ("reconstructions.3.squeeze.weight", 0.02),
+        ("class_scores.weight", 0.02),
+        ("first_mask.0.weight", (3 * 32) ** -0.5),
+        ("first_mask.1.weight", (3 * 128) ** -0.5),
+        ("attentions.1.mlp.depthwise.weight", (3 * 9) ** -0.5),
+        ("upsamples.2.1.primary.conv.weight", (3 * 128) ** -0.5),
+        ("fusion.conv.weight", (3 * 9 * 512) ** -0.5),
+    ):
+        np.testing.assert_allclose(values[name].std(), deviation, rtol=0.1, err_msg=name)
+
+
+def test_queries_without_activation_can_be_negative():
+    """The affinities of a pixel then have both signs for a key and its negative."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    maps, found = features((64, 96)), {}
+    for kind in ("relu", "none"):
+        decoder = build_decoder("ecenet", CHANNELS, CLASSES, **SMALL_DECODER["ecenet"], query_activation=kind)
+        attention = decoder.attentions[0]
+        query = attention.query_depthwise(attention.norm_pixels(decoder.laterals[0](maps[0])))
+        found[kind] = attention.activation(query).asnumpy().min()
+    assert found["relu"] == 0
+    assert found["none"] < 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from mindspore import Tensor, nn, ops
 from src.models.layers import backend
 from src.models.layers.dropout import ChannelDropout
 from src.models.layers.image_size import check_size
+from src.models.layers.norm import norm
 from src.models.layers.pooling import StemPool
 from src.models.layers.resize import resize_bilinear
 from tests.models import reference
@@ -204,3 +205,12 @@ class Alike(nn.Cell):
     def construct(self, fine, coarse):
         fine, coarse = self.layer.alike((fine, coarse))
         return fine, coarse
+
+
+def test_batch_norm_of_a_single_pixel_leaves_the_statistics_alone(mode):
+    """It has no variance; the running one must not become NaN."""
+    cell = norm(2).set_train(True)
+    x = np.array([3.0, -1.0], np.float32).reshape(1, 2, 1, 1)
+    np.testing.assert_allclose(cell(Tensor(x)).asnumpy(), x / np.sqrt(1 + 1e-5), rtol=1e-6)
+    assert cell.moving_mean.asnumpy().tolist() == [0, 0]
+    assert cell.moving_variance.asnumpy().tolist() == [1, 1]
