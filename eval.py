@@ -38,8 +38,8 @@ def main() -> None:
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
-    metadata = ensure_records(config.data)
     split = config.data.val_split
+    metadata = ensure_records(config.data, [split])
     model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
     samples = EvalPipeline(config.data.records, split, config.data, rank(), world_size())
     output.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ def test_predict_writes_classes_colors_and_overlay(trained, small_config, tmp_pa
     classes = cv2.imread(str(tmp_path / "out" / "p0.png"), cv2.IMREAD_UNCHANGED)
     assert classes.shape == (50, 70) and classes.max() < 7
     (photos / "p1.jpg").write_bytes(b"nothing")
-    assert "p1.jpg: the image cannot be decoded" in fails("src.tools.predict", *arguments)
+    assert "p1.jpg: unreadable image (not an image file)" in fails("src.tools.predict", *arguments)
     assert "no image found" in fails("src.tools.predict", *arguments[:-4], "--input", tmp_path / "x", "--output", "y")
 
 
@@ -199,7 +199,7 @@ def test_checkpoint_of_other_classes(trained, small_config, tmp_path, fails):
     for folder in ("images", "annotations"):
         for split in ("train", "val"):
             (tmp_path / "raw" / folder / split).mkdir(parents=True)
-            cv2.imwrite(str(tmp_path / "raw" / folder / split / "a.png"), np.zeros((64, 64), np.uint8))
+            cv2.imwrite(str(tmp_path / "raw" / folder / split / "a.png"), np.eye(64, dtype=np.uint8))
     (tmp_path / "raw" / "classes.yaml").write_text("classes: [x, y]\n")
     values = yaml.safe_load(small_config.read_text())
     values["data"] = {"name": "folder", "root": str(tmp_path / "raw"), "records": str(tmp_path / "r"), "crop": [64, 64]}

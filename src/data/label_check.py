@@ -1,55 +1,93 @@
 """Check one raw sample and map its label; every error names the file and how to fix it."""
 
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from src.data.image_file import BROKEN, ImageFile, largest_bytes, read_image, reason
 from src.data.info import IGNORE, DatasetInfo
 from src.errors import UserError
 
+LOSSY = ("JPEG", "MPO", "WEBP")
+LARGEST_VALUE = 65535
 
-def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """Return the bytes of an image file and its (height, width).
+
+@dataclass(frozen=True)
+class CheckedSample:
+    """An image and its mapped label."""
+
+    image: ImageFile
+    label: np.ndarray  # train ids, uint8 [H, W], of the upright image
+    ignored: dict[int, int]  # raw value without a class -> its pixels
+
+
+def check_sample(image: Path, label: Path, info: DatasetInfo) -> CheckedSample:
+    """Read an image and its label, and map the label.
 
     Raises:
-        UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with gray.)
+        UserError: one of them is not usable, or they do not belong together.
     """
-    try:
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable image ({_reason(error)})") from None
-    return data, (height, width)
+    opened, raw = read_image(image), read_label(label)
+    check_size(label, raw.shape, opened)
+    mapped = map_label(label, raw, info)
+    values, counts = np.unique(raw[mapped == IGNORE], return_counts=True)
+    return CheckedSample(opened, mapped, dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
-def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
-    """Read a label PNG (gray or palette, 8 or 16 bits) and map it to train ids, uint8 [H, W].
+def read_label(path: Path) -> np.ndarray:
+    """Read the raw values [H, W] of a label: gray or palette, of up to 16 bits, in any lossless format.
 
     Raises:
-        UserError: it is unreadable, in color, not of the image's size, or has a value outside the map.
+        UserError: it is unreadable, in color, or in a format that changes values.
     """
     try:
         with Image.open(path) as image:
+            if image.format in LOSSY:
+                raise UserError(
+                    f"{path}: label in {image.format}, which is lossy: values change along every edge; export PNG"
+                )
             image.load()
             mode, raw = image.mode, np.asarray(image)  # a palette image gives its indices
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
+    except BROKEN as error:
+        raise UserError(f"{path}: unreadable label ({reason(path, error)})") from None
     raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit per pixel; used as an index, it would be a mask
-    if raw.ndim != 2:
+    if raw.ndim != 2 or raw.dtype.kind not in "iu":
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
-    if raw.shape != size:
-        raise UserError(f"{path}: label is {raw.shape[0]}x{raw.shape[1]}, its image {size[0]}x{size[1]}")
-    table = np.full(int(raw.max()) + 1, -1, np.int16)
+    return raw
+
+
+def check_size(path: Path, size: Sequence[int], image: ImageFile) -> None:
+    """Compare the size of a label with that of its upright image.
+
+    Raises:
+        UserError: they differ.
+    """
+    if tuple(size) == image.size:
+        return
+    found = f"{path}: label is {size[0]}x{size[1]}, its image {image.size[0]}x{image.size[1]}"
+    if tuple(size) == image.stored:
+        found += (
+            f" once its orientation tag ({image.orientation}) is applied; turn the label the same way, or, if the "
+            "label was drawn on the image as stored, remove the tag from the image (exiftool -Orientation= IMAGE)"
+        )
+    raise UserError(found)
+
+
+def map_label(path: Path, raw: np.ndarray, info: DatasetInfo) -> np.ndarray:
+    """Map raw values [H, W] to train ids, uint8 [H, W].
+
+    Raises:
+        UserError: a value is outside the map.
+    """
+    largest = min(int(raw.max()), LARGEST_VALUE)
+    table = np.full(largest + 1, -1, np.int16)
     for value, train_id in info.label_map.items():
         if value < len(table):
             table[value] = train_id
-    mapped = table[raw]
+    mapped = np.where((raw < 0) | (raw > largest), -1, table[raw.clip(0, largest)])
     if mapped.min() < 0:
         unknown = int(raw[mapped < 0][0])
         pixels = int((raw == unknown).sum())
@@ -57,29 +95,18 @@ def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarra
     return mapped.astype(np.uint8)
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encode a gray [H, W] or RGB [H, W, 3] uint8 array as PNG."""
-    return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
-
-
 def sample_size(image: Path, label: Path) -> int:
     """A bound on the bytes of a sample in a record, from the files' headers; 0 if they are not readable."""
     try:
         with Image.open(label) as opened:
-            return largest_row(image.stat().st_size, opened.size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return largest_row(largest_bytes(image), opened.size)
+    except BROKEN:
         return 0  # the check of the sample itself says why
 
 
 def largest_row(image_bytes: int, size: Sequence[int]) -> int:
     """A bound on the bytes of a row: the image's, its label as PNG (at worst uncompressed), and names."""
     return int(1.02 * (image_bytes + size[0] * size[1])) + 8192
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image file"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _mend(value: int, info: DatasetInfo) -> str:

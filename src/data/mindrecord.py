@@ -4,18 +4,21 @@ import json
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from mindspore.mindrecord import FileWriter
 from tqdm import tqdm
 
+from src.data.class_check import AllowEmpty, check_classes
+from src.data.decoding import encode_png
 from src.data.folders import Sample, list_samples, with_label_map
 from src.data.info import IGNORE, DatasetInfo
-from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
+from src.data.label_check import check_sample, largest_row, sample_size
 from src.data.records import SCHEMA_VERSION, Metadata, Split
 from src.data.shapes import scene
+from src.data.statistics import SplitCounter
 from src.errors import UserError, listing
 from src.files import sha256
 from src.schema.data import ShapesConfig
@@ -30,11 +33,15 @@ COLUMNS = {
 LARGEST_PAGE = 1 << 28
 
 
+@dataclass(frozen=True)
 class _Row:
     """One sample on its way into a record."""
 
-    def __init__(self, name: str, image: bytes, label: np.ndarray):
-        self.name, self.image, self.label = name, image, label
+    name: str
+    image: bytes
+    label: np.ndarray
+    ignored: dict[int, int] = field(default_factory=dict)  # raw value without a class -> its pixels
+    notes: tuple[str, ...] = ()  # what was done to the image
 
     def columns(self) -> dict:
         height, width = self.label.shape
@@ -50,6 +57,7 @@ def write_records(
     shards: int = 1,
     shapes: ShapesConfig | None = None,
     overwrite: bool = False,
+    allow_empty: AllowEmpty = (),
 ) -> Metadata:
     """Write the records of ``splits`` into the folder ``output``.
 
@@ -59,9 +67,11 @@ def write_records(
     Args:
         shapes: settings of the synthetic set, when ``info`` is ``shapes``; ``root`` is not used then.
         overwrite: replace an existing folder, once the new one is complete.
+        allow_empty: classes that may have no pixel (see `check_classes`).
 
     Raises:
-        UserError: bad or missing files (all are listed), an existing output, or an unwritable folder.
+        UserError: bad or missing files (all are listed), a class without a pixel, an existing output, or an unwritable
+            folder.
     """
     output = Path(output)
     _check_output(output, overwrite)
@@ -81,6 +91,7 @@ def write_records(
             {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
             {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
         )  # fmt: skip
+        check_classes(metadata, splits, allow_empty)
         (beside / "metadata.json").write_text(json.dumps(asdict(metadata), indent=2) + "\n", encoding="utf-8")
         _write_manifest(beside)
         if output.exists():
@@ -140,26 +151,23 @@ def _file_rows(samples: list[Sample], info: DatasetInfo) -> Iterator[_Row]:
     problems = []
     for sample in samples:
         try:
-            data, size = check_image(sample.image)
-            label = map_label(sample.label, info, size)
+            checked = check_sample(sample.image, sample.label, info)
         except UserError as error:
             problems.append(str(error))
             continue
         if not problems:
-            yield _Row(sample.name, data, label)
+            yield _Row(sample.name, checked.image.data, checked.label, checked.ignored, checked.image.notes)
     if problems:
         raise UserError(f"{len(problems)} of {len(samples)} samples are not usable:\n{listing(problems)}")
 
 
 def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: DatasetInfo, shards: int) -> Split:
     """Write a split; each shard holds consecutive samples, so the records are in the order of the names."""
-    pixels = np.zeros(256, np.int64)
-    sizes = set()
+    counter = SplitCounter(len(info.classes))
     ends = [source.count * (shard + 1) // min(shards, source.count) for shard in range(min(shards, source.count))]
     writer = None
     for number, row in enumerate(rows):
-        pixels += np.bincount(row.label.ravel(), minlength=256)
-        sizes.add(row.label.shape)
+        counter.add(row.label, row.ignored, row.notes)
         if writer is None:
             shard = bisect_right(ends, number)
             suffix = f"{shard:0{len(str(len(ends) - 1))}d}" if len(ends) > 1 else ""
@@ -168,10 +176,7 @@ def _write_split(path: Path, rows: Iterable[_Row], source: _Source, info: Datase
         if number + 1 in ends:
             writer.commit()
             writer = None
-    labeled = max(int(pixels[:IGNORE].sum()), 1)
-    shares = (pixels[: len(info.classes)] / labeled).round(8).tolist()
-    size = list(sizes.pop()) if len(sizes) == 1 else None
-    return Split(source.count, size, shares, round(float(pixels[IGNORE] / pixels.sum()), 8))
+    return counter.facts()
 
 
 def _writer(path: Path, source: _Source) -> FileWriter:

@@ -1,8 +1,10 @@
 """The records of a configuration: checked, or written when they are missing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.data.catalog import load_dataset_info
+from src.data.class_check import check_classes
 from src.data.info import DatasetInfo
 from src.data.mindrecord import write_records
 from src.data.records import Metadata, check_records, read_metadata
@@ -11,23 +13,26 @@ from src.parallel import rank, wait_for_all
 from src.schema.data import DataConfig
 
 
-def ensure_records(data: DataConfig) -> Metadata:
+def ensure_records(data: DataConfig, splits: Sequence[str] | None = None) -> Metadata:
     """Check the records of a configuration, or write them when they are missing, and say so.
 
     Of several workers the first goes ahead while the others wait; they then find the records complete.
 
+    Args:
+        splits: those that are used, and have to hold every class; default: of training and of validation.
+
     Raises:
-        UserError: damaged records, or records of another data set than the config describes.
+        UserError: damaged records, records of another data set than the config describes, or a class without a pixel.
     """
     if rank() > 0:
         wait_for_all()
-    metadata = _ensure_records(data)
+    metadata = _ensure_records(data, splits or (data.train_split, data.val_split))
     if rank() == 0:
         wait_for_all()
     return metadata
 
 
-def _ensure_records(data: DataConfig) -> Metadata:
+def _ensure_records(data: DataConfig, used: Sequence[str]) -> Metadata:
     records = Path(data.records)
     info = None
     if data.name != "folder" or data.root or data.classes:
@@ -39,12 +44,13 @@ def _ensure_records(data: DataConfig) -> Metadata:
         source = "generated scenes" if data.name == "shapes" else data.root
         print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
         shapes = data.shapes if data.name == "shapes" else None
-        return write_records(info, data.root, records, splits, data.shards, shapes)
+        return write_records(info, data.root, records, splits, data.shards, shapes, False, data.allow_empty)
     metadata = read_metadata(records)
     check_records(records)
     _check_same(metadata, info, data)
     for split in (data.train_split, data.val_split):
         metadata.split(split)
+    check_classes(metadata, used, data.allow_empty)
     return metadata
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from src.errors import UserError
 from src.files import sha256
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: orientation tags of images were not applied
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Split:
     size: list[int] | None  # [H, W] if all images have one size
     class_share: list[float]  # share of each class in the labeled pixels
     ignored_share: float  # share of ignored pixels in all pixels
+    class_images: list[int]  # images in which each class has a pixel
+    unlabeled: int  # images in which no pixel has a class
+    ignored_values: dict[str, float]  # raw value without a class -> its share of all pixels
+    sizes: dict[str, list[int]]  # [H, W] of the smallest, median and largest image by area
+    notes: dict[str, int]  # what was done to images -> to how many
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ class DataConfig(Section):
     """Folder of the MindRecord files; written from `root` when missing."""
     classes: str | None = None
     """YAML file with the class names and the label map, for `folder` only; null: `classes.yaml` in `root`."""
+    allow_empty: list[str] | Literal["all"] = []
+    """Classes that may have no pixel in a split; `all`: any."""
     shapes: ShapesConfig = ShapesConfig()
     train_split: str = "train"
     """Split to train on."""
