@@ -33,8 +33,8 @@ def check_sample(image: Path, label: Path, info: DatasetInfo) -> CheckedSample:
     opened, raw = read_image(image), read_label(label)
     check_size(label, raw.shape, opened)
     mapped = map_label(label, raw, info)
-    values, counts = np.unique(raw[mapped == IGNORE], return_counts=True)
-    return CheckedSample(opened, mapped, dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    pixels = np.bincount(raw[mapped == IGNORE])
+    return CheckedSample(opened, mapped, {int(value): int(pixels[value]) for value in pixels.nonzero()[0]})
 
 
 def read_label(path: Path) -> np.ndarray:
@@ -82,16 +82,15 @@ def map_label(path: Path, raw: np.ndarray, info: DatasetInfo) -> np.ndarray:
     Raises:
         UserError: a value is outside the map.
     """
-    largest = min(int(raw.max()), LARGEST_VALUE)
-    table = np.full(largest + 1, -1, np.int16)
+    if raw.min() < 0 or raw.max() > LARGEST_VALUE:
+        raise _unknown(path, raw, (raw < 0) | (raw > LARGEST_VALUE), info)
+    table = np.full(int(raw.max()) + 1, -1, np.int16)
     for value, train_id in info.label_map.items():
         if value < len(table):
             table[value] = train_id
-    mapped = np.where((raw < 0) | (raw > largest), -1, table[raw.clip(0, largest)])
+    mapped = table[raw]
     if mapped.min() < 0:
-        unknown = int(raw[mapped < 0][0])
-        pixels = int((raw == unknown).sum())
-        raise UserError(f"{path}: label value {unknown} ({pixels} pixels) is outside the map{_mend(unknown, info)}")
+        raise _unknown(path, raw, mapped < 0, info)
     return mapped.astype(np.uint8)
 
 
@@ -107,6 +106,12 @@ def sample_size(image: Path, label: Path) -> int:
 def largest_row(image_bytes: int, size: Sequence[int]) -> int:
     """A bound on the bytes of a row: the image's, its label as PNG (at worst uncompressed), and names."""
     return int(1.02 * (image_bytes + size[0] * size[1])) + 8192
+
+
+def _unknown(path: Path, raw: np.ndarray, where: np.ndarray, info: DatasetInfo) -> UserError:
+    value = int(raw[where][0])
+    pixels = int((raw == value).sum())
+    return UserError(f"{path}: label value {value} ({pixels} pixels) is outside the map{_mend(value, info)}")
 
 
 def _mend(value: int, info: DatasetInfo) -> str:
