@@ -7,14 +7,18 @@ from src.data.records import Metadata, Split
 MOST_LISTED = 24  # classes; of longer lists the rarest ones, which matter most
 
 
-def summarize(metadata: Metadata, splits: Sequence[str]) -> str:
-    """A table of the classes, with share of the labeled pixels and number of images, and lines about the images."""
+def summarize(metadata: Metadata, splits: Sequence[str], most: int = MOST_LISTED) -> str:
+    """A table of the classes, with share of the labeled pixels and number of images, and lines about the images.
+
+    Args:
+        most: classes that are listed at most.
+    """
     splits = list(dict.fromkeys(splits))
     facts = [metadata.split(split) for split in splits]
     order = list(range(len(metadata.classes)))
-    left_out = max(len(order) - MOST_LISTED, 0)
+    left_out = max(len(order) - most, 0)
     if left_out:
-        rarest = sorted(order, key=lambda index: facts[0].class_share[index])[:MOST_LISTED]
+        rarest = sorted(order, key=lambda index: facts[0].class_share[index])[:most]
         order = [index for index in order if index in rarest]
     names = [metadata.classes[index] for index in order]
     title = "class (the rarest)" if left_out else "class"
