@@ -38,8 +38,8 @@ def main() -> None:
 
     device.setup(config.device.target, config.device.mode)
     check_writable(output)
-    metadata = ensure_records(config.data)
     split = config.data.val_split
+    metadata = ensure_records(config.data, [split])
     labeled = metadata.split(split).labels
     if not labeled and not (arguments.save_predictions or arguments.sheet):
         raise UserError(f"data.val_split: '{split}' has no labels and so no score; add --save-predictions or --sheet N")

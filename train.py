@@ -39,8 +39,11 @@ def main() -> None:
     from src import device
     from src.data.info import IGNORE
     from src.data.preparation import ensure_records
+    from src.data.scale_check import scale_warning
+    from src.data.summary import summarize
     from src.losses import build_criterion
     from src.models import build_model
+    from src.parallel import rank
     from src.training.run_folder import RunFolder
     from src.training.trainer import Trainer
     from src.weights.fine_tuning import load_initial
@@ -50,6 +53,10 @@ def main() -> None:
     check_writable(folder.path)
     checkpoint = folder.resume_from(arguments.resume, config)
     metadata = ensure_records(config.data)
+    if rank() == 0:
+        print(summarize(metadata, (config.data.train_split, config.data.val_split)))
+        if warning := scale_warning(metadata, config.data):
+            print(warning)
 
     ms.set_seed(config.train.seed)
     network = build_model(config.model, len(metadata.classes))

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from src.inference.exported import mindir_input_shape
 from tests.commands import ROOT, run_inside
@@ -82,8 +84,32 @@ def test_predict_writes_classes_colors_and_overlay(trained, small_config, tmp_pa
     classes = cv2.imread(str(tmp_path / "out" / "p0.png"), cv2.IMREAD_UNCHANGED)
     assert classes.shape == (50, 70) and classes.max() < 7
     (photos / "p1.jpg").write_bytes(b"nothing")
-    assert "p1.jpg: the image cannot be decoded" in fails("src.tools.predict", *arguments)
+    assert "p1.jpg: unreadable image (not an image file)" in fails("src.tools.predict", *arguments)
     assert "no image found" in fails("src.tools.predict", *arguments[:-4], "--input", tmp_path / "x", "--output", "y")
+
+
+def test_predict_turns_a_photo_upright(trained, small_config, tmp_path, monkeypatch, capfd):
+    """A phone stores the photo lying, with a tag; the result lies as the photo is shown."""
+    tag = Image.Exif()
+    tag[0x0112] = 6  # to be turned clockwise
+    stored = np.full((50, 70, 3), 90, np.uint8)
+    stored[:20, :20] = 250, 20, 20
+    Image.fromarray(stored).save(tmp_path / "phone.jpg", exif=tag, quality=95)
+    Image.fromarray(stored).convert("CMYK").save(tmp_path / "print.tif")
+    best = trained / "checkpoints" / "best.ckpt"
+    for name, size in (("phone.jpg", (70, 50)), ("print.tif", (50, 70))):
+        arguments = ["--config", small_config, "--checkpoint", best, "--input", tmp_path / name]
+        assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--output", tmp_path / "out") == 0
+        assert cv2.imread(str(tmp_path / "out" / f"{Path(name).stem}.png"), cv2.IMREAD_UNCHANGED).shape == size
+    overlay, drawn = (
+        cv2.imread(str(tmp_path / "out" / f"phone_{kind}.png")).astype(int) for kind in ("overlay", "color")
+    )
+    photo = 2 * overlay - drawn
+    red = photo[..., 2] - photo[..., 0] > 100
+    assert red[3:17, 33:47].all() and not red[25:].any() and not red[:, :25].any()  # at the top right
+    printed = capfd.readouterr().out
+    assert "1 of 1 images: turned upright by the orientation tag" in printed
+    assert "1 of 1 images: CMYK converted to RGB without a color profile" in printed
 
 
 def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fails):
@@ -200,7 +226,7 @@ def test_checkpoint_of_other_classes(trained, small_config, tmp_path, fails):
     for folder in ("images", "annotations"):
         for split in ("train", "val"):
             (tmp_path / "raw" / folder / split).mkdir(parents=True)
-            cv2.imwrite(str(tmp_path / "raw" / folder / split / "a.png"), np.zeros((64, 64), np.uint8))
+            cv2.imwrite(str(tmp_path / "raw" / folder / split / "a.png"), np.eye(64, dtype=np.uint8))
     (tmp_path / "raw" / "classes.yaml").write_text("classes: [x, y]\n")
     values = yaml.safe_load(small_config.read_text())
     values["data"] = {"name": "folder", "root": str(tmp_path / "raw"), "records": str(tmp_path / "r"), "crop": [64, 64]}

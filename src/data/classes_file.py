@@ -26,6 +26,9 @@ def read_classes(path: Path) -> DatasetInfo:
           - {name: car, raw: 26}
         ignore: [0, 255]
 
+    Both forms may be mixed: a name alone, or a mapping without ``raw``, has its place in the list as raw value. Without
+    ``ignore``, 255 is ignored, unless a class has it: ``classes: [background, {name: crack, raw: 255}]``.
+
     Raises:
         UserError: the file is missing or malformed; the message names the entry.
     """
@@ -60,7 +63,7 @@ def read_classes(path: Path) -> DatasetInfo:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f"{path}: classes: '{twice}' is given twice")
-    ignored = values.get("ignore", [IGNORE])
+    ignored = values.get("ignore", [] if IGNORE in label_map else [IGNORE])
     for raw in ignored if isinstance(ignored, list) else [ignored]:
         if not _is_value(raw):
             raise UserError(f"{path}: ignore: expected raw label values 0..65535, found {raw!r}")

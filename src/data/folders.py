@@ -1,25 +1,42 @@
 """Find the images of a split and their labels below a root folder."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.data.info import DatasetInfo, Layout
 from src.errors import UserError, listing
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+# Files that look like what is wanted, and why they are not read.
+CAMERA = "a camera's own format; convert it to JPEG or PNG"
+NOT_IMAGES = {
+    **dict.fromkeys((".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw"), CAMERA),
+    ".gif": "GIF is not read; convert it to PNG",
+    ".jp2": "JPEG 2000 is not read; convert it to PNG",
+}
+NOT_LABELS = {
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG is lossy: values change along every edge; export PNG"),
+    ".webp": "WebP may be lossy; export PNG",
+    ".gif": "GIF is not read; export PNG",
+    **dict.fromkeys((".json", ".xml"), "outlines, not a raster; python -m src.tools.import_labels makes one of them"),
+}
 
 
 @dataclass(frozen=True)
 class Sample:
     """One image and its label."""
 
-    name: str  # file name without suffix and the layout's ending
+    name: str  # path below the split's folder, without suffix and the layout's ending
     image: Path
     label: Path | None  # None: the layout has no labels
 
 
 def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list[Sample]:
-    """Pair the images of ``split`` with their labels (PNG of the same name), sorted by name.
+    """Pair the images of ``split`` with their labels (files of the same name), sorted by name.
+
+    Files in subfolders count too, and their names begin with the folder's: ``monday/img1``.
 
     Raises:
         UserError: no such root or split, an empty split, or images or labels without a partner.
@@ -38,10 +55,18 @@ def list_samples(info: DatasetInfo, root: str | Path | None, split: str) -> list
 def _list(layout: Layout, root: Path, split: str) -> list[Sample]:
     image_folder = root / layout.images.format(split=split)
     images = _by_name(image_folder, IMAGE_SUFFIXES, layout.image_ending, layout)
-    if layout.annotations is None:
-        return [Sample(name, image, None) for name, image in images.items()]
-    label_folder = root / layout.annotations.format(split=split)
-    labels = _by_name(label_folder, (layout.label_suffix,), layout.label_ending, layout)
+    photos = dict(_named(image_folder, NOT_IMAGES, layout.image_ending, layout))
+    refused = [(photos[name], NOT_IMAGES) for name in sorted(photos.keys() - images.keys())]
+    label_folder, labels = image_folder, {}
+    if layout.annotations is not None:
+        label_folder = root / layout.annotations.format(split=split)
+        suffixes = LABEL_SUFFIXES if layout.label_suffix in LABEL_SUFFIXES else (layout.label_suffix,)
+        labels = _by_name(label_folder, suffixes, layout.label_ending, layout)
+        drawings = dict(_named(label_folder, NOT_LABELS, layout.label_ending, layout))
+        refused += [(drawings[name], NOT_LABELS) for name in sorted(drawings.keys() & images.keys() - labels.keys())]
+    if refused:
+        lines = [f"{path}: {reasons[path.suffix.lower()]}" for path, reasons in refused]
+        raise UserError(f"{len(lines)} files of split '{split}' are not read:\n{listing(lines)}")
     lonely = []
     if layout.names:
         names_file = root / layout.names.format(split=split)
@@ -51,9 +76,12 @@ def _list(layout: Layout, root: Path, split: str) -> list[Sample]:
     if not images and not lonely:
         wanted = ", ".join(f"*{layout.image_ending}{suffix}" for suffix in IMAGE_SUFFIXES)
         raise UserError(f"{image_folder}: the split '{split}' is empty (looked for {wanted})")
+    if layout.annotations is None:
+        return [Sample(name, image, None) for name, image in images.items()]
     for name in sorted(images.keys() - labels.keys()):
         folder = label_folder / images[name].parent.relative_to(image_folder)
-        lonely.append(f"{images[name]}: no label {folder / name}{layout.label_ending}{layout.label_suffix}")
+        name_there = f"{Path(name).name}{layout.label_ending}{layout.label_suffix}"
+        lonely.append(f"{images[name]}: no label {folder / name_there}")
     for name in sorted(labels.keys() - images.keys()):
         lonely.append(f"{labels[name]}: no image of that name in {image_folder}")
     if lonely:
@@ -113,15 +141,22 @@ def _exists(layout: Layout, root: Path, split: str) -> bool:
     return all((root / part.format(split=split)).exists() for part in _parts(layout))
 
 
-def _by_name(folder: Path, suffixes: tuple[str, ...], ending: str, layout: Layout) -> dict[str, Path]:
+def _by_name(folder: Path, suffixes: Iterable[str], ending: str, layout: Layout) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for path in sorted(folder.glob("*/*" if layout.nested else "*")):
-        wanted = path.suffix.lower() in suffixes and path.stem.endswith(ending) and not path.name.startswith(".")
-        if not wanted or (layout.skipped and path.stem.endswith(layout.skipped)):
-            continue
-        name = path.stem.removesuffix(ending)
+    for name, path in _named(folder, suffixes, ending, layout):
         if name in files:
             pair = f"{files[name].relative_to(folder)} and {path.relative_to(folder)}"
             raise UserError(f"{folder}: {pair} have one name; remove one of them")
         files[name] = path
     return files
+
+
+def _named(folder: Path, suffixes: Iterable[str], ending: str, layout: Layout) -> Iterator[tuple[str, Path]]:
+    """Files with these suffixes below ``folder`` and their names, but for what systems and editors leave behind."""
+    for path in sorted(folder.glob("*/*" if layout.nested else "**/*")):
+        wanted = path.suffix.lower() in suffixes and path.stem.endswith(ending)
+        if not wanted or (layout.skipped and path.stem.endswith(layout.skipped)):
+            continue
+        inside = path.relative_to(folder)
+        if not any(part[0] == "." or part == "__MACOSX" for part in inside.parts):
+            yield ((Path() if layout.nested else inside.parent) / path.stem.removesuffix(ending)).as_posix(), path

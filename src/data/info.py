@@ -16,7 +16,7 @@ class Layout:
     annotations: str | None  # folder; None: the images have no labels
     image_ending: str = ""
     label_ending: str = ""
-    label_suffix: str = ".png"
+    label_suffix: str = ".png"  # or that of another lossless picture (``folders.LABEL_SUFFIXES``); ".mat" is MATLAB
     nested: bool = False  # the files are in subfolders of these folders
     skipped: str | None = None  # labels with this ending are copies with other values
     names: str | None = None  # text file of the split, one NAME per line; without it the split is every file

@@ -1,58 +1,97 @@
 """Check one raw sample and map its label; every error names the file and how to fix it."""
 
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from src.data.image_file import BROKEN, ImageFile, read_header, read_image, reason
 from src.data.info import IGNORE, DatasetInfo
 from src.data.matlab import read_matlab
 from src.errors import UserError
 
+LOSSY = ("JPEG", "MPO", "WEBP")
+LARGEST_VALUE = 65535
 
-def check_image(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """Return the bytes of an image file and its (height, width).
+
+@dataclass(frozen=True)
+class CheckedSample:
+    """An image and its mapped label."""
+
+    image: ImageFile
+    label: np.ndarray  # train ids, uint8 [H, W], of the upright image
+    ignored: dict[int, int]  # raw value without a class -> its pixels
+
+
+def check_sample(image: Path, label: Path | None, info: DatasetInfo) -> CheckedSample:
+    """Read an image and its label, and map the label.
+
+    Args:
+        label: None: there is none, and every pixel is ignored.
 
     Raises:
-        UserError: it is unreadable or truncated. (OpenCV alone would fill a truncated JPEG with gray.)
+        UserError: one of them is not usable, or they do not belong together.
     """
-    try:
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable image ({_reason(error)})") from None
-    return data, (height, width)
+    opened = read_image(image)
+    if label is None:
+        return CheckedSample(opened, np.full(opened.size, IGNORE, np.uint8), {})
+    raw = read_label(label)
+    check_size(label, raw.shape, opened)
+    mapped = map_label(label, raw, info)
+    pixels = np.bincount(raw[mapped == IGNORE])
+    return CheckedSample(opened, mapped, {int(value): int(pixels[value]) for value in pixels.nonzero()[0]})
 
 
-def map_label(path: Path, info: DatasetInfo, size: tuple[int, int]) -> np.ndarray:
-    """Read a label (PNG, gray or palette, 8 or 16 bits, or MATLAB) and map it to train ids, uint8 [H, W].
+def read_label(path: Path) -> np.ndarray:
+    """Read the raw values [H, W] of a label: gray or palette, of up to 16 bits, in any lossless format, or MATLAB.
 
     Raises:
-        UserError: it is unreadable, in color, not of the image's size, or has a value outside the map.
+        UserError: it is unreadable, in color, or in a format that changes values.
     """
     if path.suffix.lower() == ".mat":
         mode, raw = "MATLAB", read_matlab(path)
     else:
         mode, raw = _read_pixels(path)
     raw = raw.astype(np.uint8) if raw.dtype == bool else raw  # one bit per pixel; used as an index, it would be a mask
-    if raw.ndim != 2:
+    if raw.ndim != 2 or raw.dtype.kind not in "iu":
         raise UserError(f"{path}: label in mode {mode}; expected one channel of class values, not colors")
-    if raw.shape != size:
-        raise UserError(f"{path}: label is {raw.shape[0]}x{raw.shape[1]}, its image {size[0]}x{size[1]}")
+    return raw
+
+
+def check_size(path: Path, size: Sequence[int], image: ImageFile) -> None:
+    """Compare the size of a label with that of its upright image.
+
+    Raises:
+        UserError: they differ.
+    """
+    if tuple(size) == image.size:
+        return
+    found = f"{path}: label is {size[0]}x{size[1]}, its image {image.size[0]}x{image.size[1]}"
+    if tuple(size) == image.stored:
+        found += (
+            f" once its orientation tag ({image.orientation}) is applied; turn the label the same way, or, if the "
+            "label was drawn on the image as stored, remove the tag from the image (exiftool -Orientation= IMAGE)"
+        )
+    raise UserError(found)
+
+
+def map_label(path: Path, raw: np.ndarray, info: DatasetInfo) -> np.ndarray:
+    """Map raw values [H, W] to train ids, uint8 [H, W].
+
+    Raises:
+        UserError: a value is outside the map.
+    """
+    if raw.min() < 0 or raw.max() > LARGEST_VALUE:
+        raise _unknown(path, raw, (raw < 0) | (raw > LARGEST_VALUE), info)
     table = np.full(int(raw.max()) + 1, -1, np.int16)
     for value, train_id in info.label_map.items():
         if value < len(table):
             table[value] = train_id
     mapped = table[raw]
     if mapped.min() < 0:
-        unknown = int(raw[mapped < 0][0])
-        pixels = int((raw == unknown).sum())
-        raise UserError(f"{path}: label value {unknown} ({pixels} pixels) is outside the map{_mend(unknown, info)}")
+        raise _unknown(path, raw, mapped < 0, info)
     return mapped.astype(np.uint8)
 
 
@@ -60,23 +99,21 @@ def _read_pixels(path: Path) -> tuple[str, np.ndarray]:
     """Mode and raw values of an image file."""
     try:
         with Image.open(path) as image:
+            if image.format in LOSSY:
+                raise UserError(
+                    f"{path}: label in {image.format}, which is lossy: values change along every edge; export PNG"
+                )
             image.load()
             return image.mode, np.asarray(image)  # a palette image gives its indices
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable label ({_reason(error)})") from None
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Encode a gray [H, W] or RGB [H, W, 3] uint8 array as PNG."""
-    return cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])[1].tobytes()
+    except BROKEN as error:
+        raise UserError(f"{path}: unreadable label ({reason(path, error)})") from None
 
 
 def sample_size(image: Path) -> int:
     """A bound on the bytes of a sample in a record, from the image's header; 0 if it is not readable."""
     try:
-        with Image.open(image) as opened:
-            return largest_row(image.stat().st_size, opened.size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return largest_row(*read_header(image))
+    except BROKEN:
         return 0  # the check of the sample itself says why
 
 
@@ -85,10 +122,10 @@ def largest_row(image_bytes: int, size: Sequence[int]) -> int:
     return int(1.02 * (image_bytes + size[0] * size[1])) + 8192
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image file"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _unknown(path: Path, raw: np.ndarray, where: np.ndarray, info: DatasetInfo) -> UserError:
+    value = int(raw[where][0])
+    pixels = int((raw == value).sum())
+    return UserError(f"{path}: label value {value} ({pixels} pixels) is outside the map{_mend(value, info)}")
 
 
 def _mend(value: int, info: DatasetInfo) -> str:

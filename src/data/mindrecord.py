@@ -12,12 +12,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from src.data.class_check import AllowEmpty, check_classes
 from src.data.folders import with_label_map
 from src.data.in_order import in_order
 from src.data.info import IGNORE, DatasetInfo
 from src.data.records import SCHEMA_VERSION, Metadata, Split, describe_file
-from src.data.shards import Shard, Tally
+from src.data.shards import Shard
 from src.data.sources import Files, Row, Scenes, Source
+from src.data.statistics import SplitCounter
 from src.errors import UserError, listing
 from src.files import write_text
 from src.schema.data import ShapesConfig
@@ -34,6 +36,7 @@ def write_records(
     shards: int | None = None,
     shapes: ShapesConfig | None = None,
     overwrite: bool = False,
+    allow_empty: AllowEmpty = (),
     workers: int | None = None,
 ) -> Metadata:
     """Write the records of ``splits`` into the folder ``output``.
@@ -47,10 +50,12 @@ def write_records(
         shards: files per split; None: one per GiB.
         shapes: settings of the synthetic set, when ``info`` is ``shapes``; ``root`` is not used then.
         overwrite: replace an existing folder, once the new one is complete.
+        allow_empty: classes that may have no pixel (see `check_classes`).
         workers: threads; None: one per core. At most twice as many samples are in memory.
 
     Raises:
-        UserError: bad or missing files (all are listed), an existing output, or an unwritable folder.
+        UserError: bad or missing files (all are listed), a class without a pixel, an existing output, or an unwritable
+            folder.
     """
     output = Path(output)
     _check_output(output, overwrite)
@@ -70,6 +75,7 @@ def write_records(
                 {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
                 {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
             )  # fmt: skip
+            check_classes(metadata, splits, allow_empty)
             write_text(records / "metadata.json", json.dumps(asdict(metadata), indent=2) + "\n")
             _write_manifest(records, notes)
             _put_in_place(records, output)
@@ -139,11 +145,11 @@ def _write_split(split: str, shards: list[Shard], source: Source, classes: int, 
 
     After a bad sample only the checks continue, and all bad ones are reported together.
     """
-    total, missing = Tally(), []
+    total, missing = SplitCounter(classes), []
     for shard in shards:
-        tally = shard.finished()
-        if tally:
-            total.add(tally)
+        counted = shard.finished()
+        if counted:
+            total.add(counted)
         else:
             missing.append(shard)
     done = len(source) - sum(len(shard.samples) for shard in missing)
@@ -158,11 +164,7 @@ def _write_split(split: str, shards: list[Shard], source: Source, classes: int, 
         rows = iter(bar)
         for shard in missing:
             total.add(shard.write(_usable(islice(rows, len(shard.samples)), rows, len(source))))
-    labeled = max(int(total.pixels[:IGNORE].sum()), 1)
-    shares = (total.pixels[:classes] / labeled).round(8).tolist()
-    size = list(next(iter(total.sizes))) if len(total.sizes) == 1 else None
-    ignored = round(float(total.pixels[IGNORE] / total.pixels.sum()), 8)
-    return Split(len(source), size, shares, ignored, source.labels)
+    return total.facts(source.labels)
 
 
 def _load(source: Source, index: int) -> Row | UserError:

@@ -1,8 +1,10 @@
 """The records of a configuration: checked, or written when they are missing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.data.catalog import load_dataset_info
+from src.data.class_check import check_classes
 from src.data.info import DatasetInfo
 from src.data.mindrecord import write_records
 from src.data.records import Metadata, check_records, read_metadata
@@ -11,25 +13,29 @@ from src.parallel import local_rank, rank, wait_for_all
 from src.schema.data import DataConfig
 
 
-def ensure_records(data: DataConfig) -> Metadata:
+def ensure_records(data: DataConfig, splits: Sequence[str] | None = None) -> Metadata:
     """Check the records of a configuration, or write them when they are missing, and say so.
 
     One worker of each machine does it while the others wait: first that of rank 0; then, if there are several machines,
     the first one of each other machine, which finds the records complete if the machines share the folder.
 
+    Args:
+        splits: those that are used, and have to hold every class; default: of training and of validation.
+
     Raises:
-        UserError: damaged records, or records of another data set than the config describes.
+        UserError: damaged records, records of another data set than the config describes, or a class without a pixel.
     """
+    used = splits or (data.train_split, data.val_split)
     if rank() == 0:
-        _ensure_records(data)
+        _ensure_records(data, used)
     wait_for_all()
     if rank() > 0 and local_rank() == 0:
-        _ensure_records(data)
+        _ensure_records(data, used)
     wait_for_all()
     return read_metadata(data.records)
 
 
-def _ensure_records(data: DataConfig) -> None:
+def _ensure_records(data: DataConfig, used: Sequence[str]) -> None:
     records = Path(data.records)
     info = None
     if data.name != "folder" or data.root or data.classes:
@@ -41,13 +47,14 @@ def _ensure_records(data: DataConfig) -> None:
         source = "generated scenes" if data.name == "shapes" else data.root
         print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
         shapes = data.shapes if data.name == "shapes" else None
-        write_records(info, data.root, records, splits, data.shards, shapes)
+        write_records(info, data.root, records, splits, data.shards, shapes, allow_empty=data.allow_empty)
         return
     metadata = read_metadata(records)
     check_records(records, data.verify == "full")
     _check_same(metadata, info, data)
     for split in (data.train_split, data.val_split):
         metadata.split(split)
+    check_classes(metadata, used, data.allow_empty)
 
 
 def _check_same(metadata: Metadata, info: DatasetInfo | None, data: DataConfig) -> None:

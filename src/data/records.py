@@ -13,7 +13,7 @@ from pathlib import Path
 
 from src.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: orientation tags of images were not applied
 PIECE = 1 << 20  # bytes that have a checksum of their own
 SAMPLE = 64 * PIECE  # bytes that are compared with their checksums before a training
 
@@ -26,6 +26,11 @@ class Split:
     size: list[int] | None  # [H, W] if all images have one size
     class_share: list[float]  # share of each class in the labeled pixels
     ignored_share: float  # share of ignored pixels in all pixels
+    class_images: list[int]  # images in which each class has a pixel
+    unlabeled: int  # images in which no pixel has a class
+    ignored_values: dict[str, float]  # raw value without a class -> its share of all pixels
+    sizes: dict[str, list[int]]  # [H, W] of the smallest, median and largest image by area
+    notes: dict[str, int]  # what was done to images -> to how many
     labels: bool = True  # False for a split of images alone; its labels are all ignored
 
 
@@ -64,13 +69,13 @@ def read_metadata(records: str | Path) -> Metadata:
         raise UserError(f"data.records: no records in {records} (metadata.json is missing)")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        version = values["schema_version"]  # others have other fields
+        if version != SCHEMA_VERSION:
+            raise UserError(f"{path}: version {version}, expected {SCHEMA_VERSION}{again(records)}")
         splits = {name: Split(**split) for name, split in values.pop("splits").items()}
-        metadata = Metadata(**values, splits=splits)
+        return Metadata(**values, splits=splits)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is damaged{again(records)}") from None
-    if metadata.schema_version != SCHEMA_VERSION:
-        raise UserError(f"{path}: version {metadata.schema_version}, expected {SCHEMA_VERSION}{again(records)}")
-    return metadata
 
 
 def check_records(records: str | Path, full: bool = False) -> None:
@@ -113,12 +118,9 @@ class _Piece:
     sha256: str
 
     def matches(self) -> bool:
-        digest = hashlib.sha256()
         with self.path.open("rb") as file:
             file.seek(self.start)
-            for start in range(0, self.length, PIECE):
-                digest.update(file.read(min(PIECE, self.length - start)))
-        return digest.hexdigest() == self.sha256
+            return hashlib.sha256(file.read(self.length)).hexdigest() == self.sha256
 
 
 def _files(manifest: str) -> dict[str, dict]:
@@ -126,10 +128,8 @@ def _files(manifest: str) -> dict[str, dict]:
 
 
 def _pieces(path: Path, facts: dict) -> list[_Piece]:
-    """facts: an entry of the manifest; older ones have one checksum of the whole file."""
+    """facts: an entry of the manifest."""
     size = facts["bytes"]
-    if "sha256" in facts:
-        return [_Piece(path, 0, size, facts["sha256"])]
     checksums = zip(range(0, size, PIECE), facts["pieces"], strict=True)
     return [_Piece(path, start, min(PIECE, size - start), sha256) for start, sha256 in checksums]
 

@@ -8,15 +8,14 @@ that name is removed first, a half-written one too.
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from mindspore.mindrecord import FileWriter
 
 from src.data.info import DatasetInfo
 from src.data.records import SCHEMA_VERSION, describe_file
 from src.data.sources import Row, Source
+from src.data.statistics import SplitCounter
 from src.files import write_text
 
 COLUMNS = {
@@ -43,20 +42,6 @@ def page_size(source: Source) -> int:
     return page
 
 
-@dataclass
-class Tally:
-    """What is counted over samples."""
-
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # of each train id
-    sizes: set[tuple[int, int]] = field(default_factory=set)  # (height, width); two at most, as more do not matter
-
-    def add(self, other: "Tally | Row") -> None:
-        """Add a row, or the tally of a shard."""
-        self.pixels += other.pixels
-        self.sizes |= other.sizes if isinstance(other, Tally) else {other.size}
-        self.sizes = set(sorted(self.sizes)[:2])
-
-
 class Shard:
     """Samples ``start`` to ``stop`` of a split, in one MindRecord file.
 
@@ -68,6 +53,7 @@ class Shard:
     def __init__(self, path: Path, notes: Path, info: DatasetInfo, source: Source, start: int, stop: int):
         self.path, self.note = path, notes / f"{path.name}.json"
         self.samples = range(start, stop)
+        self.classes = len(info.classes)
         self.page = page_size(source)
         identity = [
             SCHEMA_VERSION, HEADER, self.page, info.name, sorted(info.label_map.items()),
@@ -79,30 +65,30 @@ class Shard:
         """The file and its index."""
         return [self.path, self.path.with_name(f"{self.path.name}.db")]
 
-    def finished(self) -> Tally | None:
-        """The tally of the shard if an earlier run finished it and nothing has changed since."""
+    def finished(self) -> SplitCounter | None:
+        """What was counted in the shard if an earlier run finished it and nothing has changed since."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
             if note["fingerprint"] != self.fingerprint:
                 return None
             if any(describe_file(path) != note["files"][path.name] for path in self.files()):
                 return None
-            return Tally(np.array(note["pixels"], np.int64), {(height, width) for height, width in note["sizes"]})
-        except (OSError, ValueError, KeyError, TypeError):
+            return SplitCounter.from_json(self.classes, note["counted"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write(self, rows: Iterable[Row]) -> Tally:
-        """Write the rows and the note."""
+    def write(self, rows: Iterable[Row]) -> SplitCounter:
+        """Write the rows and the note, and count what is in them."""
         for path in (self.note, *self.files()):
             path.unlink(missing_ok=True)
-        tally = Tally()
+        counted = SplitCounter(self.classes)
         writer = FileWriter(str(self.path), shard_num=1)
         writer.set_header_size(HEADER)  # by default a file starts at 50 MB
         writer.set_page_size(self.page)
         writer.add_schema(COLUMNS, "segmentation sample")
         together: list[dict] = []
         for row in rows:
-            tally.add(row)
+            counted.count(row.pixels, row.size, row.ignored, row.notes)
             together.append(row.columns())
             if len(together) == TOGETHER or sum(len(r["image"]) + len(r["label"]) for r in together) > TOGETHER_BYTES:
                 writer.write_raw_data(together)
@@ -113,8 +99,7 @@ class Shard:
         note = {
             "fingerprint": self.fingerprint,
             "files": {path.name: describe_file(path) for path in self.files()},
-            "pixels": tally.pixels.tolist(),
-            "sizes": sorted(tally.sizes),
+            "counted": counted.to_json(),
         }
         write_text(self.note, json.dumps(note))
-        return tally
+        return counted

@@ -1,16 +1,17 @@
 """The samples of a split before they become records: files of a data set, or generated scenes."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from src.data.decoding import encode_png
 from src.data.folders import Sample, list_samples
 from src.data.in_order import in_order
-from src.data.info import IGNORE, DatasetInfo
-from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
+from src.data.info import DatasetInfo
+from src.data.label_check import check_sample, largest_row, sample_size
 from src.data.shapes import scene
 from src.errors import UserError
 from src.schema.data import ShapesConfig
@@ -25,6 +26,8 @@ class Row:
     label: bytes  # PNG of train ids
     size: tuple[int, int]  # height, width
     pixels: np.ndarray  # number of pixels of each train id, int64 [256]
+    ignored: dict[int, int] = field(default_factory=dict)  # raw value without a class -> its pixels
+    notes: tuple[str, ...] = ()  # what was done to the image
 
     def columns(self) -> dict[str, Any]:
         """The row as MindRecord takes it."""
@@ -32,10 +35,10 @@ class Row:
         return {"image": self.image, "label": self.label, "name": self.name, "height": height, "width": width}
 
 
-def _row(name: str, image: bytes, label: np.ndarray) -> Row:
+def _row(name: str, image: bytes, label: np.ndarray, *counted) -> Row:
     """label: train ids, uint8 [H, W]."""
     pixels = np.bincount(label.ravel(), minlength=256)
-    return Row(name, image, encode_png(label), (label.shape[0], label.shape[1]), pixels)
+    return Row(name, image, encode_png(label), (label.shape[0], label.shape[1]), pixels, *counted)
 
 
 class Files:
@@ -63,10 +66,8 @@ class Files:
             UserError: it is not usable; the message names the file.
         """
         sample = self.samples[index]
-        data, size = check_image(sample.image)
-        if sample.label is None:
-            return _row(sample.name, data, np.full(size, IGNORE, np.uint8))
-        return _row(sample.name, data, map_label(sample.label, self.info, size))
+        checked = check_sample(sample.image, sample.label, self.info)
+        return _row(sample.name, checked.image.data, checked.label, checked.ignored, checked.image.notes)
 
     def identity(self, index: int) -> list:
         """What changes when the sample's files do: name, paths, sizes and times of modification."""

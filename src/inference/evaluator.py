@@ -82,7 +82,7 @@ class Pictures:
         """image: normalized [3, h, w]; label, prediction: train ids [H, W]."""
         drawn = colorize(prediction, self.colors)
         if self.all_predictions:
-            write_image(self.folder / "predictions" / f"{Path(name).stem}.png", drawn)
+            write_image(self.folder / "predictions" / f"{name}.png", drawn)
         if len(self.rows) < self.sheet_rows:
             pixels = (image * self.std + self.mean).round().clip(0, 255).astype(np.uint8)
             self.rows.append([pixels.transpose(1, 2, 0), colorize(label, self.colors), drawn])

@@ -35,11 +35,11 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
 
     Args:
         rows: RGB uint8 pictures, the same number in each row.
-        classes, colors: names and RGB colors of the classes in the legend.
+        classes, colors: names and RGB colors of the classes in the legend; none: no legend.
     """
     height, width = rows[0][0].shape[:2]
     cell = 3.0
-    legend = 0.2 * -(-len(classes) // 6) + 0.1
+    legend = 0.2 * -(-len(classes) // 6) + 0.1 if classes else 0.0
     size = (cell * len(titles), cell * height / width * len(rows) + legend + 0.3)
     figure, axes = plt.subplots(len(rows), len(titles), figsize=size, squeeze=False)
     for row, pictures in zip(axes, rows, strict=True):
@@ -49,7 +49,8 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
     patches = [Patch(color=_shares(color), label=name) for name, color in zip(classes, colors, strict=True)]
-    figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
+    if patches:
+        figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, legend / size[1], 1, 1), pad=0.4)
     save_figure(figure, path)
 

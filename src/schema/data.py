@@ -47,6 +47,8 @@ class DataConfig(Section):
     """YAML file with the class names and the label map, for `folder` only; null: `classes.yaml` in `root`."""
     label_form: Literal["ids", "train_ids"] = "ids"
     """Which files of Cityscapes' labels to read: `labelIds` or `labelTrainIds`; other sets have one form only."""
+    allow_empty: list[str] | Literal["all"] = []
+    """Classes that may have no pixel in a split; `all`: any."""
     shapes: ShapesConfig = ShapesConfig()
     train_split: str = "train"
     """Split to train on."""

@@ -8,6 +8,7 @@ Writes for each image ``NAME.png`` (train ids, 8-bit gray), ``NAME_color.png`` a
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from src.config import load_config
+from src.data.folders import IMAGE_SUFFIXES
 from src.errors import UserError, run_command
 from src.files import check_writable
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,9 +42,9 @@ def find_images(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    images = sorted(p for p in path.glob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    images = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else []
     if not images:
-        raise UserError(f"--input {path}: no image found (looked for {', '.join(SUFFIXES)})")
+        raise UserError(f"--input {path}: no image found (looked for {', '.join(IMAGE_SUFFIXES)})")
     stems = [image.stem for image in images]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice:
@@ -88,6 +88,7 @@ def main() -> None:
     from src import device
     from src.data.catalog import load_dataset_info
     from src.data.decoding import decode_image
+    from src.data.image_file import read_image
     from src.data.transforms import build_transforms
     from src.explain import DRAWERS
     from src.explain.subject import Subject
@@ -114,9 +115,12 @@ def main() -> None:
         raise UserError(f"{arguments.checkpoint}: --explain takes the .ckpt that this file was exported from")
     explain = explanation_runner(model.network) if arguments.explain else None
     names = model.classes or []  # a .ckpt always has them
+    notes: Counter[str] = Counter()
     for path in tqdm(images, desc="predict", unit="image", disable=None):
+        file = read_image(path)
+        notes.update(file.notes)
         try:
-            image = decode_image(np.frombuffer(path.read_bytes(), np.uint8))
+            image = decode_image(np.frombuffer(file.data, np.uint8))
             pixel = check_pixel(arguments.pixel, image)
             normalized, _ = transforms(image, None, np.random.default_rng(0))
             classes = predict(model.run, normalized[None], config.eval, image.shape[:2])
@@ -129,6 +133,8 @@ def main() -> None:
         if explain:
             arrays = explain(normalized[None])
             DRAWERS[decoder](arrays, Subject(image, names, colors, pixel, arguments.output, path.stem))
+    for note, count in notes.items():
+        print(f"{count} of {len(images)} images: {note}")
     print(f"wrote {len(images)} predictions into {arguments.output}")
 
 

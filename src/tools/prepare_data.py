@@ -25,6 +25,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--classes", type=Path, metavar="FILE", help="of folder; default: ROOT/classes.yaml")
     parser.add_argument("--label-form", choices=["ids", "train_ids"], default="ids", help="of cityscapes")
     parser.add_argument(
+        "--allow-empty", nargs="*", metavar="NAME", help="classes that may have no pixel in a split; without names: all"
+    )
+    parser.add_argument(
         "--verify", action="store_true", help="only compare the records in DIR with all their checksums"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing records")
@@ -57,6 +60,7 @@ def main() -> None:
 
     from src.data.catalog import load_dataset_info
     from src.data.mindrecord import write_records
+    from src.data.summary import summarize
 
     check_writable(arguments.output)
     info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes, arguments.label_form)
@@ -69,15 +73,11 @@ def main() -> None:
             raise UserError(f"--size: found {arguments.size[0]} {arguments.size[1]}, expected at least 1 each")
         shapes = ShapesConfig(train=arguments.train, val=arguments.val, size=arguments.size, seed=arguments.seed)
     splits = arguments.splits or info.splits
+    allowed = "all" if arguments.allow_empty == [] else arguments.allow_empty or ()
     metadata = write_records(
-        info, arguments.root, arguments.output, splits, arguments.shards, shapes, arguments.overwrite
+        info, arguments.root, arguments.output, splits, arguments.shards, shapes, arguments.overwrite, allowed
     )
-    width = max(len(name) for name in [*metadata.classes, "(ignored)"])
-    print(f"{'share of pixels, %':<{width}}" + "".join(f"{split:>10}" for split in metadata.splits))
-    for index, name in enumerate(metadata.classes):
-        shares = (split.class_share[index] for split in metadata.splits.values())
-        print(f"{name:<{width}}" + "".join(f"{100 * share:>10.2f}" for share in shares))
-    print(f"{'(ignored)':<{width}}" + "".join(f"{100 * s.ignored_share:>10.2f}" for s in metadata.splits.values()))
+    print(summarize(metadata, list(metadata.splits)))
     counts = ", ".join(f"{split.count} {name}" for name, split in metadata.splits.items())
     print(f"wrote {arguments.output}: {counts} images")
 

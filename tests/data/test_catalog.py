@@ -46,8 +46,26 @@ def test_raw_values_colors_and_ignored_values(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "label_map"),
+    [
+        ("classes: [road, {name: crack, raw: 255}]", {0: 0, 255: 1}),
+        ("classes: [road, {name: crack, raw: 255}]\nignore: []", {0: 0, 255: 1}),
+        ("classes: [road, {name: crack, raw: [255, 254]}]\nignore: [9]", {0: 0, 255: 1, 254: 1, 9: IGNORE}),
+        ("classes: [{name: road, color: [1, 2, 3]}, crack]", {0: 0, 1: 1, 255: IGNORE}),
+        ("classes: [{name: road, raw: 7}, crack, {name: tree}]\nignore: 0", {7: 0, 1: 1, 2: 2, 0: IGNORE}),
+        ("classes: [road, crack]\nignore: []", {0: 0, 1: 1}),
+    ],
+)
+def test_names_and_mappings_may_be_mixed(tmp_path, text, label_map):
+    (tmp_path / "classes.yaml").write_text(text)
+    assert load_dataset_info("folder", tmp_path).label_map == label_map
+
+
+@pytest.mark.parametrize(
     ("text", "piece"),
     [
+        ("classes: [a, {name: b, raw: 255}]\nignore: [255]", "raw value 255 is also that of class b"),
+        ("classes: [{name: a, raw: 1}, b]", "raw value 1 is given to a and to b"),
         ("classes: [a]", "2 to 255 classes"),
         ("clases: [a, b]", "did you mean 'classes'"),
         ("classes: [a, a]", "'a' is given twice"),

@@ -1,5 +1,6 @@
 """Preparing on several threads: the same bytes, a bounded number of samples in memory, and going on after an end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,13 +8,16 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from src.data import mindrecord, shards
 from src.data.catalog import load_dataset_info
 from src.data.in_order import in_order
+from src.data.info import IGNORE
 from src.data.mindrecord import write_records
 from src.data.records import check_records, read_metadata
+from src.data.statistics import SplitCounter
 from src.errors import UserError
 from tests.data.conftest import write_pair
 
@@ -154,6 +158,24 @@ def test_nothing_is_taken_over_with_other_options(raw, tmp_path, interrupted, lo
     (raw / "classes.yaml").write_text("classes: [a, b, {name: c, raw: [2, 3]}]\n")
     write(raw, tmp_path / "out", shards=3)
     assert len(loaded) == 12
+
+
+def test_counts_come_back_from_a_note_and_add_up():
+    """Two parts, one of them written down and read again, give the facts of the whole."""
+    labels = [np.array([[0, 1, 1]]), np.array([[IGNORE, IGNORE]]), np.array([[1], [IGNORE]])]
+    raw, notes = [{}, {7: 2}, {9: 1}], [(), ("turned",), ("turned", "made gray")]
+    whole, *parts = (SplitCounter(3) for _ in range(3))
+    for index, label in enumerate(labels):
+        for counter in (whole, parts[index % 2]):
+            counter.count(np.bincount(label.ravel(), minlength=256), label.shape, raw[index], notes[index])
+    total = SplitCounter(3)
+    for part in parts:
+        total.add(SplitCounter.from_json(3, json.loads(json.dumps(part.to_json()))))
+    assert total.facts() == whole.facts()
+    assert total.facts().unlabeled == 1 and total.facts().class_images == [1, 2, 0]
+    assert total.facts().sizes == {"smallest": [1, 2], "median": [2, 1], "largest": [1, 3]}
+    assert total.facts().ignored_values == {"7": 0.28571429, "9": 0.14285714}
+    assert total.facts().notes == {"made gray": 1, "turned": 2}
 
 
 def test_another_number_of_shards_leaves_no_stray_files(raw, tmp_path, interrupted):

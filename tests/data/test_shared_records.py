@@ -25,9 +25,9 @@ def test_one_worker_of_a_machine_goes_ahead(rank, local, shared, order, tmp_path
     happened = []
     write, check = preparation.write_records, preparation.check_records
 
-    def note_write(*arguments):
+    def note_write(*arguments, **options):
         happened.append("write")
-        return write(*arguments)
+        return write(*arguments, **options)
 
     def note_check(*arguments):
         happened.append("check")

@@ -1,6 +1,7 @@
 """A config for the imported set, ready to train: sizes from its images, length of training from their number."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,12 @@ EPOCHS, FEWEST, MOST = 60, 500, 20_000  # iterations: so many epochs, within the
 
 
 def make_config(
-    output: Path, sizes: list[tuple[int, int]], images: tuple[int, int], names: tuple[str, ...], share: np.ndarray
+    output: Path,
+    sizes: list[tuple[int, int]],
+    images: tuple[int, int],
+    names: tuple[str, ...],
+    share: np.ndarray,
+    missing: Sequence[str] = (),
 ) -> str:
     """Return the text of config.yaml.
 
@@ -24,6 +30,7 @@ def make_config(
         images: number of images of training and of validation.
         names: of the classes.
         share: float [classes], of each class in the labeled pixels of training.
+        missing: classes that training or validation does not show.
     """
     crop, base = _sizes(np.array(sizes))
     batch = min(8, images[0])
@@ -36,6 +43,11 @@ def make_config(
             "  # objects that are only a few pixels wide at that size need a larger one\n"
         )
         resize = "\n    - {name: resize, keep_ratio: true}"
+    empty_line = (
+        f"  allow_empty: {json.dumps(list(missing), ensure_ascii=False)}  # too few images show them; label more\n"
+        if missing
+        else ""
+    )
     ratio = [0.75, 2.0] if base else [0.5, 2.0]
     return f"""\
 # {len(names)} classes, {images[0]} images for training, {images[1]} for validation.
@@ -45,7 +57,7 @@ data:
   name: folder
   root: {_quote(output)}
   records: {_quote(output / "records")}  # written at the first start; remove the folder after changing labels by hand
-  crop: {crop}
+{empty_line}  crop: {crop}
 {base_line}  mean: [127.5, 127.5, 127.5]
   std: [127.5, 127.5, 127.5]
   train_transforms:

@@ -163,7 +163,9 @@ def _write_rest(report: Report, folder: Path, options: Options) -> None:
     pixels = report.pixels[0, : len(report.table.names)]
     sizes = [sample.size for sample, val in zip(report.samples, report.is_val, strict=True) if not val]
     counts = (len(sizes), int(report.is_val.sum()))
-    config = make_config(options.output, sizes, counts, report.table.names, pixels / max(int(pixels.sum()), 1))
+    names = report.table.names
+    missing = [name for name, images in zip(names, report.images.T, strict=False) if not images.all()]
+    config = make_config(options.output, sizes, counts, names, pixels / max(int(pixels.sum()), 1), missing)
     write_text(folder / CONFIG, config)
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from src.data.catalog import load_dataset_info
 from src.data.folders import list_samples
-from src.data.label_check import check_image, map_label
+from src.data.label_check import check_sample
 from tests.data.importers import known as k
 
 CLASSES = {"classes": [{"name": n, "color": list(c)} for n, c in zip(k.NAMES, k.COLORS, strict=True)]}
@@ -48,8 +48,8 @@ def test_labels_come_out_equal_to_the_pixel(name, known, run, classes, tmp_path)
         samples = list_samples(info, tmp_path / "out", split)
         counts.append(len(samples))
         for sample in samples:
-            _, size = check_image(sample.image)
-            np.testing.assert_array_equal(map_label(sample.label, info, size), labels[sample.name])
+            checked = check_sample(sample.image, sample.label, info)
+            np.testing.assert_array_equal(checked.label, labels[sample.name])
     assert sum(counts) == len(known)
     assert min(counts) > 0
 
