@@ -35,7 +35,7 @@ class Lovasz(nn.Cell):
         self.whole_batch = scope == "batch"
         self.regions = Regions(num_classes, ignore_index)
         self.product = ops.BatchMatMul()
-        self.sort = ops.Sort(axis=1, descending=True)
+        self.sort = ops.TopK(sorted=True)  # of all: on the CPU faster than ops.Sort
         self.cumulate = ops.CumSum()
         self.relu = ops.ReLU()
         self.mean_over_workers = MeanOverWorkers()
@@ -63,7 +63,7 @@ class Lovasz(nn.Cell):
 
     def weights(self, errors, kind):
         """Errors and kinds [R, M] -> the weight of every error [R, M], and pixels of the class [R, 1]."""
-        _, order = self.sort(errors)
+        _, order = self.sort(errors, errors.shape[1])
         kind = ops.gather_elements(kind, 1, order)
         hit, miss = self.relu(kind), self.relu(-kind)
         area = hit.sum(1, keepdims=True)
