@@ -175,7 +175,8 @@ class Stand:
         for process in self.processes(number):
             with suppress(psutil.NoSuchProcess):
                 command = process.cmdline()
-                if role == "launcher" and "src.launch" in command or role == process.environ().get("MS_ROLE"):
+                starts = role == "launcher" and (command[1:3] == ["-m", "src.launch"] or command[3:4] == ["launcher"])
+                if starts or role == process.environ().get("MS_ROLE"):
                     return process
                 if role == "msrun" and any(part.endswith("/msrun") for part in command):
                     return process

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from src.launch.hosts import Hosts
 from src.launch.job import Job, Limits, Trouble
 from src.launch.meeting import Meeting, NeverCame
+from src.launch.processes import GRACE
 
 POLL = 0.1  # seconds
 LONGEST = 300.0  # seconds between two attempts
+ASKED_GRACE = 5.0  # seconds that workers have to end when another host's hung ones have been killed
 ASKED_ENDS = {"ended with status 130", "was killed by SIGINT", "was killed by SIGTERM"}
 
 
@@ -62,7 +64,7 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
             else:
                 time.sleep(POLL)
     finally:
-        left = job.stop(ask=trouble is not None and not asked)
+        left = job.stop(0 if asked or trouble is None else ASKED_GRACE if trouble.asked else GRACE)
         hosts.leave()
     if left:
         print(f"error: still running: {', '.join(str(process.pid) for process in left)}", file=sys.stderr)

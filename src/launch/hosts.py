@@ -48,7 +48,8 @@ class Hosts:
 
     def report(self, trouble: Trouble) -> None:
         """Tell the others why this host ends the job, or at the first host why any does."""
-        self._say({"trouble": trouble.reason, "status": trouble.status, "asked": trouble.asked})
+        reason = trouble.reason if self.own or trouble is self.seen else f"host 0: {trouble.reason}"
+        self._say({"trouble": reason, "status": trouble.status, "asked": trouble.asked})
 
     def leave(self) -> None:
         """Close the connections, when what was said has had its time to arrive."""

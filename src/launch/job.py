@@ -18,7 +18,7 @@ from src.heartbeat import JOB
 from src.launch.cluster import Cluster, search_path
 from src.launch.guardian import Guardian
 from src.launch.logs import Logs, last_words
-from src.launch.processes import GRACE, how_it_ended, in_words, kill_marked, send
+from src.launch.processes import how_it_ended, in_words, kill_marked, send
 from src.launch.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,14 +127,18 @@ class Job:
                 for line in last_words(log):
                     print(f"  {line}", file=sys.stderr)
 
-    def stop(self, ask: bool) -> list[psutil.Process]:
-        """End everything that is left: the workers are asked first, unless that has been done; return what remains."""
-        if ask:
+    def stop(self, patience: float) -> list[psutil.Process]:
+        """End everything that is left; return what cannot be ended.
+
+        Args:
+            patience: seconds between asking the workers and killing them; 0 where they have been asked already.
+        """
+        if patience:
             send(self.workers.processes(), signal.SIGTERM)
-            deadline = time.monotonic() + GRACE
-            while self.workers.running() and time.monotonic() < deadline:
-                self.logs.show()
-                time.sleep(0.1)
+        deadline = time.monotonic() + patience
+        while self.workers.running() and time.monotonic() < deadline:
+            self.logs.show()
+            time.sleep(0.1)
         left = kill_marked(self.mark)
         self.msrun.wait()
         self.logs.close()

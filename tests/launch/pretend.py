@@ -16,7 +16,7 @@ from pathlib import Path
 
 from src import heartbeat
 from src.launch import __main__ as launcher
-from src.launch import job
+from src.launch import attempts, job
 
 STEPS = 600
 
@@ -95,7 +95,7 @@ if __name__ == "__main__":
     if part == "launcher":
         sys.argv = ["src.launch", *rest]
         job.command = launcher.command = command
-        job.GRACE = 2.0
+        attempts.GRACE = attempts.ASKED_GRACE = 2.0
         launcher.run_command(launcher.main)
     else:
         {"msrun": msrun, "scheduler": scheduler, "worker": worker}[part](*rest)
