@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from src.data.folders import Sample, list_samples
+from src.data.folders import list_samples
 from src.data.info import IGNORE, DatasetInfo
 from src.data.label_check import check_image, encode_png, largest_row, map_label, sample_size
 from src.data.shapes import scene
