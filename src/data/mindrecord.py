@@ -61,7 +61,7 @@ def write_records(
     _check_output(output, overwrite)
     if info.layouts:  # all splits of a set lie in one layout
         info = with_label_map(info, root, splits[0])
-    sources = {split: _source(info, root, split, shapes, workers) for split in splits}
+    sources = {split: _source(info, root, split, shapes) for split in splits}
     beside = output.with_name(f".{output.name}.writing")
     try:
         with _working_folder(beside):
@@ -117,11 +117,11 @@ def _working_folder(folder: Path) -> Iterator[None]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None, workers: int | None) -> Source:
+def _source(info: DatasetInfo, root, split: str, shapes: ShapesConfig | None) -> Source:
     """Open a split, so that missing files are found before anything is written."""
     if info.name == "shapes":
         return Scenes(shapes or ShapesConfig(), split)
-    return Files(info, root, split, workers)
+    return Files(info, root, split)
 
 
 def _shards(path: Path, notes: Path, info: DatasetInfo, source: Source, count: int | None) -> list[Shard]:

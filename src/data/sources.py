@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from src.data.decoding import encode_png
-from src.data.folders import Sample, list_samples
-from src.data.in_order import in_order
+from src.data.folders import list_samples
 from src.data.info import DatasetInfo
 from src.data.label_check import check_sample, largest_row, sample_size
 from src.data.shapes import scene
@@ -42,17 +42,14 @@ def _row(name: str, image: bytes, label: np.ndarray, *counted) -> Row:
 
 
 class Files:
-    """Images and labels below a root folder.
+    """Images and labels below a root folder."""
 
-    Args:
-        workers: threads that look at the files; None: one per core.
-    """
-
-    def __init__(self, info: DatasetInfo, root: str | Path | None, split: str, workers: int | None = None):
+    def __init__(self, info: DatasetInfo, root: str | Path | None, split: str):
         self.info = info
         self.samples = list_samples(info, root, split)
         self.labels = any(sample.label for sample in self.samples)
-        sizes = list(in_order(_largest, self.samples, workers))
+        bar = tqdm(self.samples, desc=f"look at {split}", unit="image", leave=False, disable=None)
+        sizes = [sample_size(sample.image) for sample in bar]  # threads would take twice the time for headers
         self.largest = max(sizes)  # bytes that no row exceeds
         self.total = sum(sizes)  # bytes of all rows, at most
 
@@ -80,10 +77,6 @@ class Files:
                     state = path.stat()
                     facts += [state.st_size, state.st_mtime_ns]
         return facts
-
-
-def _largest(sample: Sample) -> int:
-    return sample_size(sample.image)
 
 
 class Scenes:
