@@ -17,8 +17,8 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Programs that pass the arguments they do not know on to another one.
 PASSED_ON = {
     "src.launch": "train.py",
-    "scripts/run_standalone_train.sh": "train.py",
-    "scripts/run_distribute_train.sh": "train.py",
+    "scripts/run_standalone_train.sh": "src.launch",
+    "scripts/run_distribute_train.sh": "src.launch",
     "scripts/run_eval.sh": "eval.py",
     "scripts/run_infer.sh": "src.tools.predict",
 }
