@@ -133,11 +133,8 @@ class CPT(nn.Cell):
         self.laterals = nn.CellList([pointwise(width, channels) for width in in_channels])
         momentum = memory["momentum"] if memory else None
         self.blocks = nn.CellList(
-            [
-                CPTBlock(num_classes, channels, heads, mlp_ratio, source, momentum, gelu == "tanh")
-                for _ in range(3)
-            ]
-        )  # fmt: skip
+            [CPTBlock(num_classes, channels, heads, mlp_ratio, source, momentum, gelu == "tanh") for _ in range(3)]
+        )
         self.outputs = nn.CellList([conv(channels, channels, 3, bias=True) for _ in range(3)])
         self.fusion = ConvNormReLU(4 * channels, channels, 3)
         self.pool = ConvNormReLU(in_channels[3], pool_channels, 1)
