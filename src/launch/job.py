@@ -87,7 +87,7 @@ class Job:
         if self.ended is None and self.workers.ended():
             self.ended = time.monotonic()
         if not self.failed and (found := self.workers.failures()):
-            self.failed = self._told_by_msrun() or found  # msrun kills the others, which are then not to blame
+            self.failed = self._told_by_logs() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
     def over(self) -> bool:
@@ -103,7 +103,7 @@ class Job:
     def trouble(self) -> Trouble | None:
         """What has gone wrong, if anything has."""
         if not self.failed and (self.msrun.poll() or self.over()):
-            self.failed = self._told_by_msrun()
+            self.failed = self._told_by_logs()
         if self.failed:
             ends = ", ".join(f"worker {rank} {end}" for rank, end in sorted(self.failed.items()))
             return Trouble(ends, 2 if set(self.failed.values()) == {"ended with status 2"} else 1)
@@ -146,8 +146,14 @@ class Job:
         self.guardian.close()
         return left
 
-    def _told_by_msrun(self) -> dict[int, str]:
-        """The workers that msrun saw fail before it killed the others."""
+    def _told_by_logs(self) -> dict[int, str]:
+        """The workers that failed before msrun killed the others, where msrun has been faster than `look`.
+
+        msrun names them at some levels of its log; a worker that ends with status 2 says why in its own.
+        """
         codes = self.logs.noticed()
         pids = {rank: worker.process.pid for rank, worker in self.workers.by_rank.items()}
-        return {rank: in_words(codes[pid]) for rank, pid in pids.items() if pid in codes}
+        told = {rank: in_words(codes[pid]) for rank, pid in pids.items() if pid in codes}
+        words = {rank: "".join(last_words(self.logs.worker(rank), 1)) for rank in self.place.ranks}
+        mistaken = [rank for rank, last in words.items() if last.startswith("error:")]
+        return told or dict.fromkeys(mistaken, "ended with status 2")

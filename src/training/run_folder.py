@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Keys that may differ when a run is resumed: none of them changes the training so far.
 FREE_TO_CHANGE = (
-    "data.root", "data.workers", "data.val_split", "data.eval_transforms", "eval", "device",
+    "data.root", "data.records", "data.workers", "data.val_split", "data.eval_transforms", "eval", "device",
     "train.iterations", "train.eval_every", "train.checkpoint_every", "train.log_every", "train.max_bad_steps",
 )  # fmt: skip
 

@@ -77,7 +77,7 @@ def worker(output):
             saved.write_text(str(step))
         if fault in ("fail", "kill") and rest.split(":")[0] == str(rank) and step >= int(rest.split(":")[1]):
             if fault == "fail":
-                print("error: so it was ordered", flush=True)
+                print("error: so it was ordered" if rest.endswith(":2") else "a traceback", flush=True)
                 sys.exit(int(rest.split(":")[2]))
             if not (saved.parent / "killed").exists():
                 (saved.parent / "killed").touch()

@@ -205,9 +205,9 @@ def test_another_checkpoint_is_refused(tmp_path):
 def test_full_disk_on_the_first_host(tmp_path):
     with Stand(2) as stand:
         job = Job(stand, tmp_path)
-        job.output(0).mkdir(parents=True)
-        job.config(0).parent.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "disk", job.output(0)], check=True)
+        job.config(0)
+        job.output(0).mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "disk", job.output(0)], check=True)
         try:
             programs = job.all(overrides=["train.iterations=50"])
             read_until(programs[0], "step 3/50")
