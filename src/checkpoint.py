@@ -88,12 +88,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         ) from None
     text = values.pop(META, None)
     tensors = {name: value.asnumpy() for name, value in values.items() if isinstance(value, Tensor)}
-    meta = _read_meta(text) if isinstance(text, str) else {}
-    found = meta.pop("checksum", None) if meta else None
+    if not isinstance(text, str):
+        return Checkpoint(path, tensors, {})
+    meta = _read_meta(text)
+    found = meta.pop("checksum", None)
     # Files of earlier versions have one of the tensors alone.
-    if isinstance(text, str) and (not meta or found not in (checksum(tensors, meta), checksum(tensors))):
+    if found not in (checksum(tensors, meta), checksum(tensors)):
         raise UserError(f"{path}: the contents do not match their checksum: the file is damaged; use another one")
-    return Checkpoint(path, tensors, meta and {**meta, "checksum": found})
+    return Checkpoint(path, tensors, {**meta, "checksum": found})
 
 
 def _read_meta(text: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def samples():
         image = np.zeros((1, 3, 20, 30), np.float32)
         image[0, 0] = label
         label[:2] = 255
-        yield image, label, f"image{index}.jpg"
+        yield image, label, f"image{index}"
 
 
 def runner(image):

@@ -122,7 +122,7 @@ def test_another_decoder_is_refused_by_name(tmp_path, now):
     message = refused(path, "fpn", now)
     assert message.startswith(f"{path}: has no parameter of decoder fpn under the names of this project")
     assert "decoder.head.conv.bn.gamma" in message
-    path = saved(tmp_path / "cpt.ckpt", network_of("cpt", SEVEN, 1), SEVEN)
+    path = saved(tmp_path / "ecenet.ckpt", network_of("ecenet", SEVEN, 1), SEVEN)
     message = refused(path, "fpn", now)
     assert "of decoder fpn" in message and "expected at least 95 %" in message and "Missing" in message
 
