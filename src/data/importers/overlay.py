@@ -40,8 +40,9 @@ def draw_sheet(
     rows = []
     for index in choose(np.stack([sample.pixels for sample in samples]), seed):
         sample, split = samples[index], SPLITS[int(is_val[index])]
-        ratio = min(HEIGHT / sample.size[0], WIDTH / sample.size[1])
-        size = tuple(max(1, round(side * ratio)) for side in sample.size[::-1])
+        height, width = sample.size
+        ratio = min(HEIGHT / height, WIDTH / width)
+        size = max(1, round(width * ratio)), max(1, round(height * ratio))
         with Image.open(folder / "images" / split / sample.file_name) as image:
             image.draft("RGB", size)
             picture = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))
