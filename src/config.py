@@ -76,6 +76,20 @@ def dump_config(config: Config) -> str:
     return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, width=100)
 
 
+def flat_keys(config: Config) -> dict[str, Any]:
+    """All values of a configuration by their whole keys, such as ``train.batch_size``."""
+    return _flatten(config.model_dump())
+
+
+def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
 class _Dumper(yaml.SafeDumper):
     """Short lists of numbers on one line, everything else in blocks."""
 

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from src.config import flat_keys
 from src.files import sha256
 from src.launch.cluster import Cluster
 from src.launch.job import ROOT
@@ -30,7 +31,7 @@ def facts(config: Config, place: Cluster, restarts: int) -> Facts:
         "MindSpore": _version("mindspore"),
         "the program": source(ROOT),
         "the records": records(Path(config.data.records)),
-        **{key: json.dumps(value) for key, value in _flatten(config.model_dump()).items() if key not in OWN},
+        **{key: json.dumps(value) for key, value in flat_keys(config).items() if key not in OWN},
     }
 
 
@@ -93,12 +94,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}.{key}" if prefix else key)
-    return flat

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from src.config import dump_config, load_config
+from src.config import dump_config, flat_keys, load_config
 from src.errors import UserError
 from src.files import write_text
 from src.schema import Config
@@ -113,7 +113,7 @@ class RunFolder:
         Raises:
             UserError: names the keys with the old and the new value.
         """
-        old, new = (_flatten(c.model_dump()) for c in (load_config(self.config_file), config))
+        old, new = (flat_keys(c) for c in (load_config(self.config_file), config))
         changed = [
             f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
             for key in sorted(old.keys() | new.keys())
@@ -125,12 +125,3 @@ class RunFolder:
                 + "\n  ".join(changed)
                 + "\nuse the settings it was started with, or another --output"
             )
-
-
-def _flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}.{key}" if prefix else key)
-    return flat
