@@ -36,7 +36,7 @@ def main() -> None:
     from src.inference.runner import open_model
     from src.parallel import rank, world_size
 
-    device.setup(config.device.target, config.device.mode)
+    device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(output)
     split = config.data.val_split
     metadata = ensure_records(config.data, [split])

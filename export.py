@@ -55,7 +55,7 @@ def main() -> None:
     from src.inference.exporter import export, write_description
     from src.models import build_model
 
-    device.setup(config.device.target, config.device.mode)
+    device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(arguments.output.parent)
     checkpoint = load_checkpoint(arguments.checkpoint)
     classes, colors = known_classes(checkpoint, config)

@@ -48,7 +48,7 @@ def main() -> None:
     from src.training.trainer import Trainer
     from src.weights.fine_tuning import load_initial
 
-    target = device.setup(config.device.target, config.device.mode)
+    target = device.setup(config.device.target, config.device.mode, config.device.native)
     folder = RunFolder(arguments.output or f"runs/{Path(arguments.config).stem}")
     check_writable(folder.path)
     checkpoint = folder.resume_from(arguments.resume, config)

@@ -9,17 +9,20 @@ import mindspore as ms
 
 from src import parallel
 from src.errors import UserError
+from src.native import library
+from src.native.build import BuildError
 
 
-def setup(target: str = "auto", mode: str = "graph") -> str:
+def setup(target: str = "auto", mode: str = "graph", native: str = "auto") -> str:
     """Select the device and the execution mode, join the other workers if any; return the device that is used.
 
     Args:
         target: ``auto`` takes the first of Ascend, GPU and CPU that this MindSpore and machine offer.
         mode: ``graph`` (compiled) or ``pynative``.
+        native: whether a CPU uses the native kernels: ``auto`` (if they can be compiled), ``on`` or ``off``.
 
     Raises:
-        UserError: the requested device is not available.
+        UserError: the requested device is not available, or the native kernels are ``on`` and not available.
     """
     available = [name for name in ("Ascend", "GPU") if ms.hal.is_available(name)] + ["CPU"]
     chosen = available[0] if target == "auto" else target
@@ -32,8 +35,18 @@ def setup(target: str = "auto", mode: str = "graph") -> str:
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     if chosen == "CPU":
         settle_pynative()
+        start_native(native)
     parallel.start()
     return chosen
+
+
+def start_native(mode: str) -> None:
+    """Load the native kernels; this machine's workers share its cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        library.start(mode, max(1, cores // parallel.local_world_size()))
+    except BuildError as error:
+        raise UserError(f"device.native: on, but the native kernels cannot be used: {error}; use auto or off") from None
 
 
 def settle_pynative() -> None:
@@ -59,10 +72,11 @@ def pin_threads() -> None:
     """Give each of MindSpore's CPU worker threads a core of its own.
 
     Two of them often share a core while another one is idle; pinning makes steps faster. Call it after the first step,
-    when the threads exist. Does nothing where there is no /proc (not Linux).
+    when the threads exist. Does nothing where there is no /proc (not Linux), and where the native kernels do most of
+    the work: theirs are other threads.
     """
     tasks = Path("/proc/self/task")
-    if not tasks.is_dir():
+    if library.loaded() or not tasks.is_dir():
         return
     cores = sorted(os.sched_getaffinity(0))
     workers = [task for task in sorted(tasks.iterdir()) if _name(task).startswith(("ActorThread", "KernelThread"))]

@@ -39,6 +39,11 @@ def local_rank() -> int:
     return int(os.environ.get("DEVICE_ID", 0)) if communication.GlobalComm.INITED else 0
 
 
+def local_world_size() -> int:
+    """Number of workers of this machine; our launcher says it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
 def wait_for_all() -> None:
     """Return once every worker has made this call."""
     sum_counts(np.zeros(1, np.int64))

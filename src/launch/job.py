@@ -72,7 +72,11 @@ class Job:
         self.workers = Workers(mark, place.local)
         self.guardian = Guardian(mark, limits.silence + 30)
         # The launcher decides who is lost; MindSpore's own limit must not be the shorter one.
-        defaults = {**DEFAULTS, "MS_NODE_TIMEOUT": str(round(limits.silence) + 30)}
+        defaults = {
+            **DEFAULTS,
+            "LOCAL_WORLD_SIZE": str(place.local),
+            "MS_NODE_TIMEOUT": str(round(limits.silence) + 30),
+        }
         environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark}
         with logs.msrun.open("w") as log:
             self.msrun = subprocess.Popen(

@@ -1,8 +1,8 @@
 """Keys of ``optimizer``, ``schedule``, ``train``, ``eval`` and ``device``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from src.schema.base import Count, Natural, NonNegative, Positive, Rate, Section, Share, Size
 
@@ -148,6 +148,11 @@ class EvalConfig(Section):
         return self
 
 
+def _switch(value: Any) -> Any:
+    """YAML reads on and off as true and false, unless quoted."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
 class DeviceConfig(Section):
     """Where and how the network runs."""
 
@@ -156,3 +161,6 @@ class DeviceConfig(Section):
     project has never been run on them."""
     mode: Literal["graph", "pynative"] = "graph"
     """Compile the network, or run it operator by operator, which is slower and easier to debug."""
+    native: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    """Whether a CPU computes convolutions and some other layers with kernels that are compiled on first use. `auto`
+    falls back to MindSpore's operators where there is no C++ compiler; `on` makes that an error."""

@@ -150,7 +150,7 @@ def complexity(config: Config, size: list[int], file: Path | None) -> None:
     from src.models import build_model
     from src.models.complexity import by_part, multiply_adds, parameters_by_part
 
-    device.setup(config.device.target, "graph")
+    device.setup(config.device.target, "graph", config.device.native)
     check_image_size(*size)
     network = build_model(config.model, _num_classes(config))
     counts = by_part(multiply_adds(network, Tensor(np.zeros((1, 3, *size), np.float32))))
@@ -195,7 +195,7 @@ def main() -> None:
 
     from src import device
 
-    target = device.setup(config.device.target, config.device.mode)
+    target = device.setup(config.device.target, config.device.mode, config.device.native)
     size = arguments.size or config.data.crop
     if arguments.part in ("train-step", "loss"):
         step, images = train_step(config) if arguments.part == "train-step" else loss_step(config)

@@ -90,7 +90,7 @@ def main() -> None:
     from src.models import build_model
     from src.weights.loading import load_backbone_weights
 
-    device.setup(config.device.target, config.device.mode)
+    device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(arguments.output.parent)
     metadata = ensure_records(config.data)
     split = arguments.split or config.data.train_split

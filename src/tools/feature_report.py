@@ -76,7 +76,7 @@ def main() -> None:
     from src.inference.runner import features_runner, open_model
     from src.metrics.separability import measure_features
 
-    device.setup(config.device.target, config.device.mode)
+    device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(output)
     metadata = ensure_records(config.data)
     split = arguments.split or config.data.val_split

@@ -101,7 +101,7 @@ def main() -> None:
         raise UserError(f"--explain: decoder {decoder} has nothing to show; {', '.join(DRAWERS)} have")
     if arguments.pixel and not arguments.explain:
         raise UserError("--pixel chooses what --explain shows; add --explain, or leave --pixel out")
-    device.setup(config.device.target, config.device.mode)
+    device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(arguments.output)
     check_targets(images, arguments.output)
     transforms = build_transforms(config.data.eval_transforms, config.data, "eval_transforms")

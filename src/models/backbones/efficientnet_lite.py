@@ -40,8 +40,8 @@ def _conv(in_channels, out_channels, kernel_size=1, stride=1, groups=1):
     return Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="same", group=groups, weight_init=init)
 
 
-def _norm(channels):
-    return BatchNorm(channels, eps=1e-3, momentum=0.9)
+def _norm(channels, activation=None):
+    return BatchNorm(channels, 1e-3, 0.9, activation)
 
 
 class DepthwiseSeparable(nn.Cell):
@@ -50,12 +50,12 @@ class DepthwiseSeparable(nn.Cell):
     def __init__(self, in_channels, out_channels, kernel_size):
         super().__init__()
         self.conv_dw = _conv(in_channels, in_channels, kernel_size, groups=in_channels)
-        self.bn1 = _norm(in_channels)
+        self.bn1 = _norm(in_channels, "relu6")
         self.conv_pw = _conv(in_channels, out_channels)
         self.bn2 = _norm(out_channels)
 
     def construct(self, x, keep):
-        x = ops.relu6(self.bn1(self.conv_dw(x)))
+        x = self.bn1(self.conv_dw(x))
         return self.bn2(self.conv_pw(x))
 
 
@@ -66,17 +66,17 @@ class InvertedResidual(nn.Cell):
         super().__init__()
         width = EXPANSION * in_channels
         self.conv_pw = _conv(in_channels, width)
-        self.bn1 = _norm(width)
+        self.bn1 = _norm(width, "relu6")
         self.conv_dw = _conv(width, width, kernel_size, stride, groups=width)
-        self.bn2 = _norm(width)
+        self.bn2 = _norm(width, "relu6")
         self.conv_pwl = _conv(width, out_channels)
         self.bn3 = _norm(out_channels)
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def construct(self, x, keep):
         """keep: factor of the branch, see `add_branch`."""
-        y = ops.relu6(self.bn1(self.conv_pw(x)))
-        y = ops.relu6(self.bn2(self.conv_dw(y)))
+        y = self.bn1(self.conv_pw(x))
+        y = self.bn2(self.conv_dw(y))
         y = self.bn3(self.conv_pwl(y))
         return add_branch(x, y, keep) if self.shortcut else y
 
@@ -97,7 +97,7 @@ class EfficientNetLite(nn.Cell):
     def __init__(self, *, drop_path):
         super().__init__()
         self.conv_stem = _conv(3, 32, 3, 2)
-        self.bn1 = _norm(32)
+        self.bn1 = _norm(32, "relu6")
         in_channels, stages = 32, []
         for index, (depth, kernel_size, stride, channels) in enumerate(STAGES):
             blocks = []
@@ -120,7 +120,7 @@ class EfficientNetLite(nn.Cell):
         """
         check_size(image)
         keeps = self.drop_path(ops.shape(image)[0])
-        x = ops.relu6(self.bn1(self.conv_stem(image)))
+        x = self.bn1(self.conv_stem(image))
         maps, count = (), 0
         for index, stage in enumerate(self.blocks):
             for block in stage:

@@ -26,13 +26,13 @@ class BasicBlock(nn.Cell):
     def __init__(self, in_channels, channels, stride, dilation, first_dilation, downsample):
         super().__init__()
         self.conv1 = conv(in_channels, channels, 3, stride, first_dilation)
-        self.bn1 = norm(channels)
+        self.bn1 = norm(channels, "relu")
         self.conv2 = conv(channels, channels, 3, 1, dilation)
         self.bn2 = norm(channels)
         self.downsample = downsample
 
     def construct(self, x):
-        y = ops.relu(self.bn1(self.conv1(x)))
+        y = self.bn1(self.conv1(x))
         y = self.bn2(self.conv2(y))
         return ops.relu(y + self.downsample(x))
 
@@ -45,16 +45,16 @@ class Bottleneck(nn.Cell):
     def __init__(self, in_channels, channels, stride, dilation, first_dilation, downsample):
         super().__init__()
         self.conv1 = conv(in_channels, channels, 1)
-        self.bn1 = norm(channels)
+        self.bn1 = norm(channels, "relu")
         self.conv2 = conv(channels, channels, 3, stride, first_dilation)
-        self.bn2 = norm(channels)
+        self.bn2 = norm(channels, "relu")
         self.conv3 = conv(channels, self.expansion * channels, 1)
         self.bn3 = norm(self.expansion * channels)
         self.downsample = downsample
 
     def construct(self, x):
-        y = ops.relu(self.bn1(self.conv1(x)))
-        y = ops.relu(self.bn2(self.conv2(y)))
+        y = self.bn1(self.conv1(x))
+        y = self.bn2(self.conv2(y))
         y = self.bn3(self.conv3(y))
         return ops.relu(y + self.downsample(x))
 
@@ -92,7 +92,7 @@ class ResNet(nn.Cell):
             self.conv1 = nn.SequentialCell(ConvNormReLU(3, 32, 3, 2), ConvNormReLU(32, 32, 3), conv(32, 64, 3))
         else:
             self.conv1 = conv(3, 64, 7, 2)
-        self.bn1 = norm(64)
+        self.bn1 = norm(64, "relu")
         self.maxpool = StemPool()
         stages, self.strides = [], ()
         in_channels, total_stride, dilation = 64, 4, 1
@@ -121,7 +121,7 @@ class ResNet(nn.Cell):
         Raises ValueError for a smaller image, unless the shape is dynamic.
         """
         check_size(image)
-        x = self.maxpool(ops.relu(self.bn1(self.conv1(image))))
+        x = self.maxpool(self.bn1(self.conv1(image)))
         c1 = self.layer1(x)
         c2 = self.layer2(c1)
         c3 = self.layer3(c2)

@@ -136,10 +136,10 @@ class DepthwiseNormReLU(nn.Cell):
     def __init__(self, channels):
         super().__init__()
         self.conv = Depthwise(channels, bias=False)
-        self.bn = norm(channels)
+        self.bn = norm(channels, "relu")
 
     def construct(self, x):
-        return ops.relu(self.bn(self.conv(x)))
+        return self.bn(self.conv(x))
 
 
 class GhostUpsample(nn.Cell):

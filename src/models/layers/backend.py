@@ -1,12 +1,43 @@
-"""The choice between the two forms of a layer.
+"""The one place that decides in which form a layer is computed.
 
-Several layers exist in two forms: MindSpore's standard operator, and one that is faster on the CPU and equal to it up
-to rounding. The measurements are in docs/performance.md.
+A layer has up to three forms, equal up to rounding:
+
+- ``standard``: MindSpore's operator. Ascend and GPU always use it.
+- ``products``: made of standard operators too, mostly matrix products, and faster on the CPU. Exported graphs hold it.
+- ``native``: a kernel of src/native, compiled on this machine: fp32, on the CPU, for shapes known when compiling.
+
+The fastest form that can be used is used. The environment variable in `VARIABLE`, or `at_most`, sets a limit; with
+``standard`` the operators of Ascend and GPU can be compared with the others. docs/performance.md has measurements.
 """
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mindspore as ms
 from mindspore import ops
 from mindspore.ops import functional as F
+
+from src.errors import UserError
+from src.native import library
+
+VARIABLE = "SEGMENTATION_LAYERS"
+FORMS = ("standard", "products", "native")
+
+_limit = os.environ.get(VARIABLE, FORMS[-1])
+if _limit not in FORMS:
+    raise UserError(f"{VARIABLE}: {_limit} is not a form of layers; use one of {', '.join(FORMS)}")
+
+
+@contextmanager
+def at_most(form: str) -> Iterator[None]:
+    """Compile what is compiled meanwhile with no faster form than ``form``."""
+    global _limit
+    before, _limit = _limit, min(form, _limit, key=FORMS.index)
+    try:
+        yield
+    finally:
+        _limit = before
 
 
 def is_static(x):
@@ -16,5 +47,20 @@ def is_static(x):
 
 @ms.constexpr
 def products_are_faster():
-    """Whether the back end is the CPU, where the forms made of matrix products are the faster ones."""
-    return ms.get_context("device_target") == "CPU"
+    """Whether the form made of matrix products is to be used where there is no native one."""
+    return ms.get_context("device_target") == "CPU" and _limit != "standard"
+
+
+def has_native():
+    """Whether a layer that is made now may be compiled with native kernels."""
+    return library.loaded() and _limit == "native" and ms.get_context("device_target") == "CPU"
+
+
+@ms.constexpr
+def _native_now():
+    return has_native()
+
+
+def native(x):
+    """Whether the native kernel is to be used on ``x``, in a layer that was made where `has_native` held."""
+    return is_static(x) and x.dtype == ms.float32 and _native_now()

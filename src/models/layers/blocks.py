@@ -1,6 +1,6 @@
 """Blocks of several layers that networks share, on NCHW maps."""
 
-from mindspore import nn, ops
+from mindspore import nn
 
 from src.models.layers.activation import GELU
 from src.models.layers.convolution import conv, pointwise
@@ -14,10 +14,10 @@ class ConvNormReLU(nn.Cell):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1):
         super().__init__()
         self.conv = conv(in_channels, out_channels, kernel_size, stride, dilation)
-        self.bn = norm(out_channels)
+        self.bn = norm(out_channels, "relu")
 
     def construct(self, x):
-        return ops.relu(self.bn(self.conv(x)))
+        return self.bn(self.conv(x))
 
 
 class ConvMLP(nn.Cell):

@@ -5,11 +5,26 @@ import math
 from mindspore import nn
 from mindspore.common.initializer import HeNormal, Normal
 
+from src.models.layers import backend
+from src.native.convolution import Convolution, ConvolutionWithBias
+
 
 class Conv2d(nn.Conv2d):
     """``nn.Conv2d`` in the type of its input: with mixed precision the weights are fp32 and the products fp16."""
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.native = None
+        if backend.has_native():
+            padding = "same" if self.pad_mode == "same" else self.padding
+            form = ConvolutionWithBias if self.has_bias else Convolution
+            self.native = form(self.kernel_size, self.stride[0], self.dilation[0], self.group, padding)
+
     def construct(self, x):
+        if self.native is not None and backend.native(x):
+            if self.has_bias:
+                return self.native(x, self.weight, self.bias)
+            return self.native(x, self.weight)
         y = self.conv2d(x, self.weight.astype(x.dtype))
         return self.bias_add(y, self.bias.astype(x.dtype)) if self.has_bias else y
 

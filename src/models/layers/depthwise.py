@@ -15,6 +15,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import Normal, initializer
 
 from src.models.layers import backend
+from src.native.convolution import Convolution, ConvolutionWithBias
 
 
 @ms.constexpr
@@ -68,8 +69,15 @@ class Depthwise(nn.Cell):
         self.standard = ops.Conv2D(channels, 3, pad_mode="pad", pad=1, group=channels)
         self.fast = _Depthwise(channels)
         self.add_bias = ops.BiasAdd()
+        self.native = None
+        if backend.has_native():
+            self.native = (ConvolutionWithBias if bias else Convolution)((3, 3), 1, 1, channels, 1)
 
     def construct(self, x):
+        if self.native is not None and backend.native(x):
+            if self.bias is not None:
+                return self.native(x, self.weight, self.bias)
+            return self.native(x, self.weight)
         weight = self.weight.astype(x.dtype)
         if backend.is_static(x) and x.shape[2] > 1 and backend.products_are_faster():
             y = self.fast(x, weight)

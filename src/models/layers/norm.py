@@ -10,16 +10,35 @@ from mindspore.common.initializer import initializer
 
 from src.models.layers import backend
 from src.models.layers.rows import outer, sum_rows
+from src.native import batch_norm as native
+
+
+def activate(x, activation):
+    """Apply ``relu``, ``relu6`` or, for None, nothing."""
+    if activation == "relu":
+        return ops.relu(x)
+    return ops.relu6(x) if activation == "relu6" else x
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """``nn.BatchNorm2d`` that computes in fp32 and returns the type of its input.
+    """Batch norm and an activation; it computes in fp32 and returns the type of its input.
+
+    Args:
+        activation: ``relu``, ``relu6`` or None.
 
     Attributes:
         half: pass an fp16 input to the kernel unchanged (level O3); its statistics are fp32 all the same.
     """
 
     half = False
+
+    def __init__(self, channels, eps, momentum, activation=None):
+        super().__init__(channels, eps, momentum)
+        self.activation = activation
+        self.of_batch, self.fixed = None, None
+        if backend.has_native():
+            self.of_batch = native.BatchNorm(eps, activation)
+            self.fixed = native.FixedNorm(eps, activation)
 
     def construct(self, x):
         """[B, C, H, W] -> [B, C, H, W]."""
@@ -31,17 +50,34 @@ class BatchNorm(nn.BatchNorm2d):
         A single pixel (one image, pooled) has no variance, and the kernel would make the running one NaN: it is
         normalized with the running statistics, which stay as they are.
         """
+        of_batch = self.training and self.use_batch_statistics is None
+        of_batch = of_batch and ops.shape(x)[:1] + ops.shape(x)[2:] != (1, 1, 1)
+        if self.fixed is not None and backend.native(x):
+            if not of_batch:
+                return self.fixed(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)
+            y, mean, variance = self.of_batch(x, self.gamma, self.beta)
+            self.follow(mean, variance, x.shape[0] * x.shape[2] * x.shape[3])
+            return y
         y = x if self.half else x.astype(ms.float32)
-        if self.training and self.use_batch_statistics is None and ops.shape(x)[:1] + ops.shape(x)[2:] != (1, 1, 1):
+        if of_batch:
             y = self.bn_train(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
         else:
             y = self.bn_infer(y, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
-        return y.astype(x.dtype)
+        return activate(y.astype(x.dtype), self.activation)
+
+    def follow(self, mean, variance, pixels):
+        """Move the running statistics towards those of ``pixels`` pixels."""
+        unbiased = ops.stop_gradient(variance) * (pixels / max(pixels - 1, 1))
+        self._follow_one(self.moving_mean, ops.stop_gradient(mean))
+        self._follow_one(self.moving_variance, unbiased)
+
+    def _follow_one(self, running, value):
+        ops.assign(running, running * (1.0 - self.momentum) + value * self.momentum)
 
 
-def norm(channels):
-    """Batch norm over [B, C, H, W]. In MindSpore momentum is the share of the old running value."""
-    return BatchNorm(channels, eps=1e-5, momentum=0.9)
+def norm(channels, activation=None):
+    """Batch norm over [B, C, H, W], and an activation. In MindSpore momentum is the share of the old running value."""
+    return BatchNorm(channels, 1e-5, 0.9, activation)
 
 
 class _LayerNorm(nn.Cell):

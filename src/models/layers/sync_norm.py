@@ -7,7 +7,7 @@ data-parallel training ensures.
 import mindspore as ms
 from mindspore import nn, ops
 
-from src.models.layers.norm import BatchNorm
+from src.models.layers.norm import BatchNorm, activate
 from src.parallel import MeanOverWorkers, world_size
 
 
@@ -64,7 +64,7 @@ class SyncBatchNorm(BatchNorm):
     """
 
     def __init__(self, plain: BatchNorm):
-        super().__init__(plain.num_features, plain.eps, 1.0 - plain.momentum)
+        super().__init__(plain.num_features, plain.eps, 1.0 - plain.momentum, plain.activation)
         for name in ("gamma", "beta", "moving_mean", "moving_variance"):
             setattr(self, name, getattr(plain, name))
         self.use_batch_statistics = plain.use_batch_statistics
@@ -77,14 +77,8 @@ class SyncBatchNorm(BatchNorm):
         if not self.training or self.use_batch_statistics is False:
             return self.normalize_alone(x)
         y, mean, variance = self.normalize(x.astype(ms.float32), self.gamma, self.beta)
-        pixels = self.workers * x.shape[0] * x.shape[2] * x.shape[3]
-        unbiased = ops.stop_gradient(variance) * (pixels / max(pixels - 1, 1))
-        self._follow(self.moving_mean, ops.stop_gradient(mean))
-        self._follow(self.moving_variance, unbiased)
-        return y.astype(x.dtype)
-
-    def _follow(self, running, value):
-        ops.assign(running, running * (1.0 - self.momentum) + value * self.momentum)
+        self.follow(mean, variance, self.workers * x.shape[0] * x.shape[2] * x.shape[3])
+        return activate(y.astype(x.dtype), self.activation)
 
 
 def synchronize(network: nn.Cell) -> None:

@@ -30,7 +30,7 @@ def pair():
     """A batch norm and the synchronized form of another one of the same values."""
     norms = []
     for _ in range(2):
-        norm = BatchNorm(5, momentum=0.9)
+        norm = BatchNorm(5, 1e-5, 0.9)
         norm.gamma.set_data(random(5, seed=2))
         norm.beta.set_data(random(5, seed=3))
         norms.append(norm)

@@ -1,0 +1,56 @@
+// Sixteen numbers at once, in whatever registers the processor has.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+constexpr int64_t kLanes = 16;
+typedef float Lanes __attribute__((vector_size(64)));
+
+template <class T>
+inline void store(float *to, T v) {
+  std::memcpy(to, &v, sizeof(v));
+}
+
+inline Lanes load(const float *from) {
+  Lanes v;
+  std::memcpy(&v, from, sizeof(v));
+  return v;
+}
+
+inline float sum(Lanes v) {
+  float total = 0.0f;
+  for (int64_t i = 0; i < kLanes; i++) total += v[i];
+  return total;
+}
+
+// One number or sixteen, so that a formula is written once.
+template <class T>
+inline T load_as(const float *from) {
+  T v;
+  std::memcpy(&v, from, sizeof(v));
+  return v;
+}
+
+// step(type, i) for all of [0, n): sixteen numbers at a time, the rest one by one.
+template <class Step>
+inline void for_each_vector(int64_t n, Step step) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) step(Lanes{}, i);
+  for (; i < n; i++) step(float{}, i);
+}
+
+// Sum of value(type, i) over [0, n).
+template <class Value>
+inline double sum_of_vectors(int64_t n, Value value) {
+  Lanes sums[4] = {};
+  double rest = 0.0;
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int k = 0; k < 4; k++) sums[k] += value(Lanes{}, i + k * kLanes);
+  }
+  for (; i + kLanes <= n; i += kLanes) sums[0] += value(Lanes{}, i);
+  for (; i < n; i++) rest += value(float{}, i);
+  return rest + sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+inline int64_t whole_lanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
