@@ -1,42 +1,26 @@
-"""Softmax cross entropy per pixel, with ignored pixels, class weights and hard example mining.
-
-On the CPU, value and gradient are several times as fast as with ``ops.cross_entropy`` (docs/performance.md).
-"""
+"""Softmax cross entropy per pixel, with ignored pixels, class weights and hard example mining."""
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.models.layers import backend
+from src.native import cross_entropy as native
 from src.parallel import MeanOverWorkers
 
 
 class WeightedNLL(nn.Cell):
-    """Sum over pixels of weight times negative log-likelihood, with a hand-written gradient.
-
-    The gradient, weight * (softmax - one-hot), is computed in the forward pass, where the log-softmax is at hand;
-    without differentiation the compiler drops it. The standard gradients of LogSoftmax and of the gather take most of
-    the time of ``ops.cross_entropy``.
-    """
+    """Sum over pixels of weight times negative log-likelihood."""
 
     def __init__(self):
         super().__init__()
         self.log_softmax = ops.LogSoftmax(axis=1)
-        self.batch_matmul = ops.BatchMatMul()
+        self.native = native.CrossEntropy() if backend.has_native() else None
 
     def construct(self, logits, label, weight):
-        """Logits [N, K, P], label int32 [N, 1, P] of 0..K-1, weight [N, 1, P] -> loss, gradient [N, K, P]."""
-        log_p = self.log_softmax(logits)
-        loss = -sum_pixels(ops.gather_elements(log_p, 1, label) * weight)
-        return loss, self.gradient(log_p, label, weight)
-
-    def gradient(self, log_p, label, weight):
-        """weight * (softmax - one-hot), [N, K, P]."""
-        batch, classes, _ = log_p.shape
-        # A product with a column of ones broadcasts over the classes faster than a multiplication on the CPU.
-        weights = self.batch_matmul(ops.ones((batch, classes, 1), log_p.dtype), weight)
-        return ops.tensor_scatter_elements(ops.exp(log_p) * weights, label, -weight, 1, "add")
-
-    def bprop(self, logits, label, weight, out, dout):
-        return out[1] * dout[0], ops.zeros_like(label), ops.zeros_like(weight)
+        """Logits fp32 [N, K, P], label int32 [N, 1, P] of 0..K-1, weight [N, 1, P] -> scalar."""
+        if self.native is not None and backend.native(logits):
+            return self.native(logits, label, weight)[0].sum()
+        return -sum_pixels(ops.gather_elements(self.log_softmax(logits), 1, label) * weight)
 
 
 class CrossEntropy(nn.Cell):
@@ -77,7 +61,7 @@ class CrossEntropy(nn.Cell):
             weight = weight * self._hard(ops.stop_gradient(logits), label, valid)
         if self.class_weights is not None:
             weight = weight * ops.gather(self.class_weights, label, 0)
-        loss, _ = self.nll(logits, label, weight)
+        loss = self.nll(logits, label, weight)
         total = self.mean_over_workers(sum_pixels(weight))
         return loss / ops.select(total > 0, total, ops.ones_like(total))
 

@@ -53,4 +53,29 @@ inline double sum_of_vectors(int64_t n, Value value) {
   return rest + sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
+inline Lanes fill(float value) { return Lanes{} + value; }
+
 inline int64_t whole_lanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+// e^x to 2e-7 relative, 0 below -87 and 3e38 above 88.
+inline Lanes exp(Lanes x) {
+  typedef int32_t Integers __attribute__((vector_size(64)));
+  const Lanes least = fill(-87.0f), most = fill(88.0f);
+  x = x < least ? least : x;
+  x = x > most ? most : x;
+  const Lanes round = fill(12582912.0f);  // 1.5 * 2^23: adding it leaves no room for a fraction
+  const Lanes n = (x * 1.44269504f + round) - round;
+  const Lanes r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
+  Lanes p = r * 1.98756915e-4f + 1.39819995e-3f;
+  p = p * r + 8.33345190e-3f;
+  p = p * r + 4.16657959e-2f;
+  p = p * r + 1.66666655e-1f;
+  p = p * r + 0.5f;
+  p = p * r * r + r + 1.0f;
+  const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
+  Lanes scale;
+  std::memcpy(&scale, &power, sizeof(scale));
+  return p * scale;
+}
+
+inline float exp(float x) { return exp(fill(x))[0]; }
