@@ -22,6 +22,9 @@ SMALL = {
     "train": {"iterations": 6, "batch_size": 4, "checkpoint_every": 2, "log_every": 1, "eval_every": 3},
 }
 # Files that take a minute or more, longest first: started first, two processes end at about the same time.
+ms.set_device("CPU")
+device.start_native("auto")  # as train.py and eval.py do
+
 LONG = ("test_training.py", "test_two_workers.py", "test_launch.py", "test_commands.py", "test_ecenet.py")
 
 

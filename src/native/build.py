@@ -1,8 +1,8 @@
 """Compiling the native kernels, once for each machine and user.
 
 The result lies in the user's cache folder under a key made of all that it depends on: sources, compiler, processor and
-MindSpore. Beside it lies a copy of the oneDNN that MindSpore brings along: loaded as a library of its own it may use all
-instructions of the processor, while MindSpore's stays limited (src/onednn.py).
+MindSpore. Beside it lies a copy of the oneDNN that MindSpore brings along. Loaded as a library of its own, it may use
+all instructions of the processor, while MindSpore's stays limited (src/onednn.py).
 """
 
 import fcntl
