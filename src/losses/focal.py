@@ -4,30 +4,35 @@ Paper: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, in the fo
 class for alpha. ECENet's mask loss is the form for sigmoids and another part.
 """
 
-from mindspore import ops
+from mindspore import nn, ops
 
 from src.losses.cross_entropy import CrossEntropy, WeightedNLL, sum_pixels
 
 LEAST = 1e-12  # 1 - p below this counts as this: its logarithm is finite
 
 
-class FocalNLL(WeightedNLL):
-    """As `WeightedNLL`, for -(1 - p)^gamma log p, p the probability of the true class."""
+class FocalNLL(nn.Cell):
+    """As `WeightedNLL`, for -(1 - p)^gamma log p, p the probability of the true class.
+
+    Its gradient is that of the negative log-likelihood with other weights.
+    """
 
     def __init__(self, gamma):
         super().__init__()
         self.gamma = gamma
+        self.nll = WeightedNLL()
+        self.log_softmax = ops.LogSoftmax(axis=1)
 
     def construct(self, logits, label, weight):
-        log_p = self.log_softmax(logits)
-        picked = ops.gather_elements(log_p, 1, label)
+        picked = ops.gather_elements(self.log_softmax(ops.stop_gradient(logits)), 1, label)
         p = ops.exp(picked)
         linear = -p * picked  # 1 - p is never smaller, and close to 1 it rounds to 0
         q = ops.maximum(ops.maximum(1.0 - p, linear), LEAST)
         factor = ops.pow(q, self.gamma)
         loss = -sum_pixels(picked * factor * weight)
         slope = factor * (1.0 + self.gamma * linear / q)
-        return loss, self.gradient(log_p, label, weight * slope)
+        nll = self.nll(logits, label, weight * slope)
+        return nll + ops.stop_gradient(loss - nll)
 
 
 class Focal(CrossEntropy):

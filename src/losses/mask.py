@@ -7,16 +7,13 @@ public implementation of CPT's line of work, whose loss has the same name and ar
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.models.layers import backend
 from src.models.layers.resize import resize_bilinear
 from src.parallel import SumOverWorkers, world_size
 
 
-class MaskSums(nn.Cell):
-    """Sums over the pixels of each mask, with a hand-written gradient.
-
-    Args:
-        alpha: share of the positive pixels in the focal loss.
-    """
+class _MaskSums(nn.Cell):
+    """`MaskSums` with a hand-written gradient."""
 
     def __init__(self, alpha):
         super().__init__()
@@ -32,8 +29,8 @@ class MaskSums(nn.Cell):
         loss = self.relu(-z) + ops.log(ops.exp(-ops.abs(z)) + 1.0)
         return sign, q, loss, target * (2.0 * self.alpha - 1.0) + (1.0 - self.alpha)
 
-    def construct(self, logits, target, valid):
-        """Logits and 0/1 targets [B, K, P], 0/1 valid [B, P, 1] -> [B, K] each: focal, p, p * target."""
+    def sums(self, logits, target, valid):
+        """As `MaskSums.construct`."""
         batch, classes, _ = logits.shape
         _, q, loss, factor = self.terms(logits, target)
         focal = self.product(factor * q * q * loss, valid)
@@ -41,6 +38,9 @@ class MaskSums(nn.Cell):
         total = self.product(p, valid)
         overlap = self.product(p * target, valid)
         return focal.reshape(batch, classes), total.reshape(batch, classes), overlap.reshape(batch, classes)
+
+    def construct(self, logits, target, valid):
+        return self.sums(logits, target, valid)
 
     def bprop(self, logits, target, valid, out, dout):
         logits = ops.depend(logits, dout[0])
@@ -51,6 +51,24 @@ class MaskSums(nn.Cell):
         slope = q * (1.0 - q)
         dx = slope * (dtotal + target * doverlap) - sign * factor * q * (slope * loss * 2.0 + q * q) * dfocal
         return dx, ops.zeros_like(target), ops.zeros_like(valid)
+
+
+class MaskSums(nn.Cell):
+    """Sums over the pixels of each mask.
+
+    Args:
+        alpha: share of the positive pixels in the focal loss.
+    """
+
+    def __init__(self, alpha):
+        super().__init__()
+        self.fast = _MaskSums(alpha)
+
+    def construct(self, logits, target, valid):
+        """Logits and 0/1 targets [B, K, P], 0/1 valid [B, P, 1] -> [B, K] each: focal, p, p * target."""
+        if backend.products(logits):
+            return self.fast(logits, target, valid)
+        return self.fast.sums(logits, target, valid)
 
 
 class MaskLoss(nn.Cell):

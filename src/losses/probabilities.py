@@ -3,9 +3,11 @@
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.models.layers import backend
 
-class ClassSoftmax(nn.Cell):
-    """Softmax over the classes of [N, K, P], with a hand-written gradient; the standard one is slow on the CPU."""
+
+class _ClassSoftmax(nn.Cell):
+    """`ClassSoftmax` with a hand-written gradient."""
 
     def __init__(self):
         super().__init__()
@@ -21,6 +23,17 @@ class ClassSoftmax(nn.Cell):
         # Sums and broadcasts over the classes are faster as products.
         mean = self.product(column, self.product(row, out * dout))
         return (out * (dout - mean),)
+
+
+class ClassSoftmax(nn.Cell):
+    """Softmax over the classes of [N, K, P]."""
+
+    def __init__(self):
+        super().__init__()
+        self.fast, self.standard = _ClassSoftmax(), ops.Softmax(axis=1)
+
+    def construct(self, logits):
+        return self.fast(logits) if backend.products(logits) else self.standard(logits)
 
 
 class Regions(nn.Cell):

@@ -36,7 +36,8 @@ class Convolution(nn.Cell):
         super().__init__()
         self.kernel, self.stride, self.dilation, self.groups = tuple(kernel_size), stride, dilation, groups
         self.padding = padding
-        self.forward = library.operator("Convolve", self.result, lambda x, *_: x)
+        self.key = (self.kernel, stride, dilation, groups, padding)
+        self.forward = library.operator("Convolve", self.result, lambda x, *_: x, self.key)
         self.gradient_of_map = library.operator(
             "ConvolveGradientOfMap", lambda dy, weight, options, x: x, lambda dy, *_: dy
         )
@@ -68,7 +69,7 @@ class ConvolutionWithBias(Convolution):
 
     def __init__(self, kernel_size, stride, dilation, groups, padding):
         super().__init__(kernel_size, stride, dilation, groups, padding)
-        self.forward = library.operator("ConvolveAndAdd", self.result, lambda x, *_: x)
+        self.forward = library.operator("ConvolveAndAdd", self.result, lambda x, *_: x, self.key)
         self.sum_of_channels = library.operator("SumOfChannels", lambda x: [x[1]], lambda x: x)
 
     def construct(self, x, weight, bias):

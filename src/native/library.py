@@ -53,14 +53,18 @@ def loaded() -> bool:
     return _path is not None
 
 
-def operator(name: str, shapes: Callable, types: Callable) -> ops.Custom:
+def operator(name: str, shapes: Callable, types: Callable, key: tuple = ()) -> ops.Custom:
     """The kernel of this name as an operator of MindSpore.
 
     Args:
         shapes: shapes of the inputs -> shape of the output, or a tuple of shapes.
         types: types of the inputs -> type of the output, or a tuple of types.
+        key: what ``shapes`` depends on beside the shapes of the inputs; MindSpore keeps its results by name, inputs and
+            attributes.
     """
-    return ops.Custom(f"{_path}:{name}", shapes, types, "aot")
+    custom = ops.Custom(f"{_path}:{name}", shapes, types, "aot")
+    custom.add_prim_attr("key", str(key))
+    return custom
 
 
 @cache

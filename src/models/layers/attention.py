@@ -1,4 +1,4 @@
-"""Attention of queries over keys with hand-written gradients.
+"""Attention of queries over keys, with hand-written gradients for the CPU.
 
 The softmax gradient needs the row sums of dP * P. As in FlashAttention they are taken from dO * O, which is M / d
 times smaller, and subtracted within the product that makes dP. Bias and mask are added by BiasAdd: where shapes differ,
@@ -7,11 +7,13 @@ the CPU's elementwise operators are slower and keep memory for every element (do
 
 from mindspore import nn, ops
 
+from src.models.layers import backend
 from src.models.layers.activation import softmax
+from src.models.layers.rows import sum_rows
 
 
 class _Products(nn.Cell):
-    """The operators that both kinds of attention use."""
+    """What both kinds of attention and their gradients are made of."""
 
     def __init__(self):
         super().__init__()
@@ -20,6 +22,21 @@ class _Products(nn.Cell):
         self.product_tn = ops.BatchMatMul(transpose_a=True)
         self.sum = ops.ReduceSum(keep_dims=True)
         self.cat = ops.Concat(-1)
+        self.add = ops.BiasAdd()
+
+    def attend(self, q, k, v):
+        """Output and probabilities."""
+        p = softmax(self.product_nt(q, k))
+        return self.product(p, v), p
+
+    def attend_with_bias(self, q, k, v, bias, mask):
+        """The same with bias and mask on the logits."""
+        heads, tokens = q.shape[1:3]
+        logits = self.add(self.product_nt(q, k).reshape(-1, bias.shape[0]), bias)
+        if mask.shape[0] > 1:
+            logits = self.add(logits.reshape(-1, mask.shape[0]), mask)
+        p = softmax(logits.reshape(-1, heads, tokens, tokens))
+        return self.product(p, v), p
 
     def gradients(self, q, k, v, out, do):
         """Return the gradients of q, k, v and the logits."""
@@ -30,17 +47,35 @@ class _Products(nn.Cell):
         return self.product(dlogits, k), self.product_tn(dlogits, q), self.product_tn(p, do), dlogits
 
 
-class Attention(_Products):
-    """softmax(q k^T) v."""
-
+class _Attention(_Products):
     def construct(self, q, k, v):
-        """q [B, h, N, d]; k, v [B, h, M, d] -> output [B, h, N, d] and probabilities [B, h, N, M]."""
-        p = softmax(self.product_nt(q, k))
-        return self.product(p, v), p
+        return self.attend(q, k, v)
 
     def bprop(self, q, k, v, out, dout):
         dq, dk, dv, _ = self.gradients(q, k, v, out, dout[0])
         return dq, dk, dv
+
+
+class _BiasedAttention(_Products):
+    def construct(self, q, k, v, bias, mask):
+        return self.attend_with_bias(q, k, v, bias, mask)
+
+    def bprop(self, q, k, v, bias, mask, out, dout):
+        dq, dk, dv, dlogits = self.gradients(q, k, v, out, dout[0])
+        dbias = sum_rows(dlogits.reshape(q.shape[0], -1))
+        return dq, dk, dv, dbias, ops.zeros_like(mask)
+
+
+class Attention(_Products):
+    """softmax(q k^T) v."""
+
+    def __init__(self):
+        super().__init__()
+        self.fast = _Attention()
+
+    def construct(self, q, k, v):
+        """q [B, h, N, d]; k, v [B, h, M, d] -> output [B, h, N, d] and probabilities [B, h, N, M]."""
+        return self.fast(q, k, v) if backend.products(q) else self.attend(q, k, v)
 
 
 class BiasedAttention(_Products):
@@ -48,7 +83,7 @@ class BiasedAttention(_Products):
 
     def __init__(self):
         super().__init__()
-        self.add = ops.BiasAdd()
+        self.fast = _BiasedAttention()
 
     def construct(self, q, k, v, bias, mask):
         """q, k, v [B * windows, h, N, d], bias [h * N * N], mask [windows * h * N * N], or [1] for none.
@@ -56,14 +91,6 @@ class BiasedAttention(_Products):
         Returns:
             Output [B * windows, h, N, d] and probabilities [B * windows, h, N, N].
         """
-        heads, tokens = q.shape[1:3]
-        logits = self.add(self.product_nt(q, k).reshape(-1, bias.shape[0]), bias)
-        if mask.shape[0] > 1:
-            logits = self.add(logits.reshape(-1, mask.shape[0]), mask)
-        p = softmax(logits.reshape(-1, heads, tokens, tokens))
-        return self.product(p, v), p
-
-    def bprop(self, q, k, v, bias, mask, out, dout):
-        dq, dk, dv, dlogits = self.gradients(q, k, v, out, dout[0])
-        dbias = ops.matmul(ops.ones((1, q.shape[0]), q.dtype), dlogits.reshape(q.shape[0], -1)).reshape(-1)
-        return dq, dk, dv, dbias, ops.zeros_like(mask)
+        if backend.products(q):
+            return self.fast(q, k, v, bias, mask)
+        return self.attend_with_bias(q, k, v, bias, mask)

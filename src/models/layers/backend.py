@@ -24,9 +24,20 @@ from src.native import library
 VARIABLE = "SEGMENTATION_LAYERS"
 FORMS = ("standard", "products", "native")
 
-_limit = os.environ.get(VARIABLE, FORMS[-1])
-if _limit not in FORMS:
-    raise UserError(f"{VARIABLE}: {_limit} is not a form of layers; use one of {', '.join(FORMS)}")
+
+def limit_from_environment() -> str:
+    """The fastest form that the environment allows.
+
+    Raises:
+        UserError: the variable names no form.
+    """
+    form = os.environ.get(VARIABLE, FORMS[-1])
+    if form not in FORMS:
+        raise UserError(f"{VARIABLE}: {form} is not a form of layers; use one of {', '.join(FORMS)}")
+    return form
+
+
+_limit = limit_from_environment()
 
 
 @contextmanager
@@ -49,6 +60,11 @@ def is_static(x):
 def products_are_faster():
     """Whether the form made of matrix products is to be used where there is no native one."""
     return ms.get_context("device_target") == "CPU" and _limit != "standard"
+
+
+def products(x):
+    """Whether the form made of matrix products is to be used on ``x``."""
+    return is_static(x) and products_are_faster()
 
 
 def has_native():

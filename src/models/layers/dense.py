@@ -3,11 +3,12 @@
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
+from src.models.layers import backend
 from src.models.layers.rows import sum_rows
 
 
-class AddBias(nn.Cell):
-    """[N, C] + [C]."""
+class _AddBias(nn.Cell):
+    """[N, C] + [C]; the gradient of the bias is a matrix product."""
 
     def __init__(self):
         super().__init__()
@@ -20,11 +21,21 @@ class AddBias(nn.Cell):
         return dout, sum_rows(dout).astype(bias.dtype)
 
 
+class AddBias(nn.Cell):
+    """[N, C] + [C]."""
+
+    def __init__(self):
+        super().__init__()
+        self.fast, self.standard = _AddBias(), ops.BiasAdd()
+
+    def construct(self, x, bias):
+        return self.fast(x, bias) if backend.products(x) else self.standard(x, bias.astype(x.dtype))
+
+
 class Dense(nn.Cell):
     """Linear map of the last axis: [..., in_channels] -> [..., out_channels].
 
-    The map is one matrix product and the gradient of its bias another, which is faster on the CPU than ``nn.Dense``
-    and BiasAdd's own gradient (docs/performance.md). Weights start as a truncated normal of standard deviation 0.02.
+    Weights start as a truncated normal of standard deviation 0.02.
     """
 
     def __init__(self, in_channels, out_channels, bias=True):

@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import nn, ops
 
+from src.models.layers import backend
+
 
 def _max_over_channels(x):
     """[B, C, N] -> [B, N], comparing half with half: the reduction kernel is much slower on the CPU."""
@@ -15,11 +17,8 @@ def _max_over_channels(x):
     return x.reshape(x.shape[0], -1)
 
 
-class SpatialSoftmaxMax(nn.Cell):
-    """Softmax of each channel over its positions, then the largest of the channels at each position.
-
-    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the largest channel, in equal shares where several tie.
-    """
+class _SpatialSoftmaxMax(nn.Cell):
+    """`SpatialSoftmaxMax` with a hand-written gradient."""
 
     def __init__(self):
         super().__init__()
@@ -36,7 +35,6 @@ class SpatialSoftmaxMax(nn.Cell):
         x = ops.depend(x, dout)
         batch, channels, positions = x.shape
         p = self.shares(x)
-        # Not a product with ones: on devices with reduced-precision products no element would equal the maximum.
         largest = ops.broadcast_to(out.reshape(batch, 1, positions), x.shape)
         hit = (p == largest).astype(ms.float32)
         ties = self.product(ops.ones((batch, 1, channels), ms.float32), hit)
@@ -45,3 +43,20 @@ class SpatialSoftmaxMax(nn.Cell):
         total = ops.matmul(dp, ops.ones((positions, 1), ms.float32))
         dx = dp - p.reshape(-1, positions) * ops.matmul(total, ops.ones((1, positions), ms.float32))
         return (dx.reshape(x.shape).astype(x.dtype),)
+
+
+class SpatialSoftmaxMax(nn.Cell):
+    """Softmax of each channel over its positions, then the largest of the channels at each position.
+
+    [B, C, N] -> fp32 [B, N], in (0, 1]. The gradient goes to the largest channel, in equal shares where several tie.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.fast = _SpatialSoftmaxMax()
+        self.softmax = ops.Softmax(-1)
+
+    def construct(self, x):
+        if backend.products(x):
+            return self.fast(x)
+        return ops.amax(self.softmax(x.astype(ms.float32)), 1)

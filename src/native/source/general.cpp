@@ -217,7 +217,15 @@ Operation &operation(const Convolution &c, Kind kind) {
                                     c.out_height, c.out_width,      c.out_channels,  c.kernel_height, c.kernel_width,
                                     c.stride, c.dilation, c.groups, c.top, c.left};
   std::unique_ptr<Operation> &found = made[key];
-  if (!found) found = std::make_unique<Operation>(c, kind);
+  if (!found) {
+    try {
+      found = std::make_unique<Operation>(c, kind);
+    } catch (const std::runtime_error &error) {
+      std::string sizes;
+      for (int64_t number : key) sizes += " " + std::to_string(number);
+      throw std::runtime_error(error.what() + (" for" + sizes));
+    }
+  }
   return *found;
 }
 }  // namespace
