@@ -1,7 +1,5 @@
 """Shared by all tests: the project on the path, graph mode on CPU as the rule, a small data set and config."""
 
-import gc
-
 import src  # noqa: F401  (sets the environment before mindspore is imported)
 
 import mindspore as ms  # isort: skip
@@ -45,12 +43,7 @@ def graph_mode_on_cpu():
 
 @pytest.fixture(params=[ms.GRAPH_MODE, ms.PYNATIVE_MODE], ids=["graph", "pynative"])
 def mode(request):
-    """Run the test in both execution modes.
-
-    Cells of earlier tests are collected first: MindSpore releases their graphs, and once, in a run of the whole suite,
-    a compilation met released nodes.
-    """
-    gc.collect()
+    """Run the test in both execution modes."""
     ms.set_context(mode=request.param)
     return request.param
 
