@@ -3,8 +3,6 @@
 They run in ``benchmarks/.venv``; without it these tests are skipped.
 """
 
-import json
-import subprocess
 
 import mindspore as ms
 import numpy as np
@@ -69,7 +67,9 @@ def test_a_twin_equals_the_network(model, tmp_path):
     twin = run_twin("check", config, CLASSES, weights=tmp_path / "weights.npz")
     assert twin["parameters"] == sum(weight.size for weight in weights)
     assert twin["total"] == pytest.approx(float(total), rel=1e-4)
-    assert twin["parts"] == pytest.approx(dict(zip(criterion.part_names, parts.asnumpy().tolist(), strict=True)), rel=1e-3)
+    assert twin["parts"] == pytest.approx(
+        dict(zip(criterion.part_names, parts.asnumpy().tolist(), strict=True)), rel=1e-3
+    )
     for weight, gradient in zip(weights, gradients, strict=True):
         expected = np.linalg.norm(gradient.asnumpy())
         assert twin["gradients"][torch_name(weight.name)] == pytest.approx(expected, rel=2e-2, abs=1e-4), weight.name
