@@ -3,7 +3,6 @@
 They run in ``benchmarks/.venv``; without it these tests are skipped.
 """
 
-
 import mindspore as ms
 import numpy as np
 import pytest
