@@ -28,7 +28,7 @@ def write_table(sweep: Sweep, active: bool = False) -> Path:
     date, present = now(), commit()
     figures = {**FIGURES, **(RATIO if sweep.settings.feature_report else {})}
     variants = {name: [state for state in states if state[0].variant == name] for name in sweep.settings.variants}
-    record = {
+    content = {
         "sweep": str(sweep.file),
         "settings": sweep.settings.model_dump(),
         "date": date,
@@ -36,7 +36,7 @@ def write_table(sweep: Sweep, active: bool = False) -> Path:
         "variants": {name: _variant(own, list(figures)) for name, own in variants.items()},
     }
     path = sweep.folder / "table.md"
-    write_text(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    write_text(path.with_suffix(".json"), json.dumps(content, indent=2) + "\n")
     head = f"`{sweep.file}`, {date}, commit {present or 'unknown'}."
     how = "mIoU in percent, over the finished runs: mean (lowest to highest)."
     parts = [f"# Sweep {sweep.file.stem}", f"{head}\n{how}", _summary(variants, figures), "## Runs"]
