@@ -87,8 +87,8 @@ class ECENetConfig(AttentionSection):
     ghost_upscale: bool = True
     """Upsample the coarse levels by learned ghost modules; false: bilinearly."""
     upscale_init: Literal["random", "nearest"] = "random"
-    """How the ghost modules start: with random kernels, or with kernels that are alike within each group of four
-    channels, so that the modules repeat pixels; `nearest` needs an even number of `channels`."""
+    """How the ghost modules start: with random kernels, or with kernels that are equal within each group of four
+    channels, so that each module makes 2 x 2 equal pixels; `nearest` needs an even number of `channels`."""
     feature_reconstruction: Annotated[
         Literal["both", "intrinsic", "diverse", "off", True, False], AfterValidator(_branches)
     ] = "both"

@@ -1,8 +1,8 @@
 """Train variants of an experiment with several seeds, one run after the other, and compare them in one table.
 
-    python -m src.tools.sweep config/sweeps/ecenet_shapes.yaml
-    python -m src.tools.sweep config/sweeps/ecenet_shapes.yaml --list     # the commands only
-    python -m src.tools.sweep config/sweeps/ecenet_shapes.yaml --table    # the table of what there is
+    python -m src.tools.sweep config/sweeps/ecenet_ablations.yaml
+    python -m src.tools.sweep config/sweeps/ecenet_ablations.yaml --list     # the commands only
+    python -m src.tools.sweep config/sweeps/ecenet_ablations.yaml --table    # the table of what there is
 
 The same command again continues: finished runs are left alone, interrupted ones resumed, failed ones tried again. The
 file's keys are explained in docs/experiments.md.

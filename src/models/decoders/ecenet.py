@@ -167,7 +167,7 @@ class GhostUpsample(nn.Cell):
         self.shuffle = nn.PixelShuffle(2)
 
     def start_as_nearest(self):
-        """Make the kernels alike whose four channels become the 2 x 2 pixels of one channel: they repeat a pixel."""
+        """Make the kernels of each four channels that become 2 x 2 pixels of one channel equal, and so these pixels."""
         for layer in (self.primary, self.cheap):
             kernels = layer.conv.weight.asnumpy()
             layer.conv.weight.set_data(Tensor(kernels[::4].repeat(4, 0)))
