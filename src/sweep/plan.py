@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,7 +93,7 @@ class Sweep:
     file: Path
     folder: Path
     settings: SweepFile
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Run]
 
     def check_folders(self) -> None:
         """Refuse to go on in the folders of other runs.

@@ -9,7 +9,7 @@ from src.errors import UserError
 from src.sweep.plan import Run, Sweep, executed, shown
 from src.sweep.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, commit, read_record, read_scores
 from src.sweep.relay import Relay
-from src.sweep.table import write_table
+from src.sweep.table import text, write_table
 
 LOG = "output.log"  # in a run's folder
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 0}  # exit statuses, as train.py has them
@@ -44,33 +44,33 @@ def in_use(sweep: Sweep) -> bool:
 
 
 def run_sweep(sweep: Sweep) -> int:
-    """Run the sweep; return the exit status: 0, 1 if a run failed, or that of a signal.
+    """Run the sweep; return the exit status: 0, 1 if a run has not finished, or that of a signal.
 
     Raises:
         UserError: the folder is in use, or holds runs with other settings.
     """
     with claimed(sweep) as lock, Relay(lock) as relay:
         sweep.check_folders()
-        total, failed = len(sweep.runs), []
+        total, left = len(sweep.runs), []
         for number, run in enumerate(sweep.runs, 1):
             record = read_record(run)
             if record.status != FINISHED or _lacks_report(sweep, run):
                 print(f"[{number}/{total}] {run.label}: {shown(run.train)}", flush=True)
                 _train(sweep, run, record, relay)
                 scores = read_scores(run)
-                reached = f"last mIoU {_score(scores.last)}, best {_score(scores.best)}"
+                reached = f"last mIoU {text(scores.last, 'last')}, best {text(scores.best, 'best')}"
                 said = f": {record.message}" if record.message else ""
                 print(f"[{number}/{total}] {run.label}: {record.status} at step {scores.step}, {reached}{said}")
             table = write_table(sweep)
             if relay.signal:
                 print(f"stopped by {relay.signal.name}; the same command continues")
                 return STOPPED[relay.signal]
-            failed += [run] if record.status == FAILED else []
+            left += [] if record.status == FINISHED else [(run, record)]
     print(table.read_text(encoding="utf-8").partition("\n## ")[0])
     print(f"wrote {table} and {table.with_suffix('.json')}")
-    for run in failed:
-        print(f"failed: {run.label}; see {run.folder.path / LOG}; the same command tries again")
-    return 1 if failed else 0
+    for run, record in left:
+        print(f"{record.status}: {run.label}; see {run.folder.path / LOG}; the same command tries again")
+    return 1 if left else 0
 
 
 def _lacks_report(sweep: Sweep, run: Run) -> bool:
@@ -97,7 +97,3 @@ def _train(sweep: Sweep, run: Run, record: Record, relay: Relay) -> None:
     else:
         record.status, record.message = FAILED, f"status {status}: {message}"
     record.write(run)
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

@@ -1,7 +1,7 @@
 """The table of a sweep, as Markdown for readers and as JSON for programs."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def _summary(variants: dict[str, list[State]], figures: dict[str, str]) -> str:
     rows = [["variant", "config", "finished", *figures.values()]]
     for name, states in variants.items():
         done = sum(record.status == FINISHED for _, record, _ in states)
-        cells = [_spread_text(_finished(states, figure), _format(figure)) for figure in figures]
+        cells = [_spread_text(_finished(states, figure), figure) for figure in figures]
         rows.append([name, f"`{states[0][0].file}`", f"{done} of {len(states)}", *cells])
     return _markdown(rows)
 
@@ -79,8 +79,7 @@ def _summary(variants: dict[str, list[State]], figures: dict[str, str]) -> str:
 def _runs(states: list[State], figures: dict[str, str]) -> str:
     rows = [["variant", "seed", "status", "step", *figures.values(), "date", "commit"]]
     for run, record, scores in states:
-        values = [getattr(scores, figure) for figure in figures]
-        cells = ["-" if v is None else _format(f)(v) for f, v in zip(figures, values, strict=True)]
+        cells = [text(getattr(scores, figure), figure) for figure in figures]
         status = f"{record.status}: {record.message}" if record.message else record.status
         step = f"{scores.step} of {run.config.train.iterations}"
         commits = ", ".join(record.commits) or "-"
@@ -92,16 +91,17 @@ def _commands(runs: Sequence[Run]) -> str:
     return "\n".join(["```bash", *[shown(run.train) for run in runs], "```"])
 
 
-def _format(figure: str) -> Callable[[float], str]:
-    return ("{:.4f}" if figure in RATIO else "{:.2f}").format
+def text(value: float | None, figure: str) -> str:
+    """A figure as it is shown; a dash if there is none."""
+    return "-" if value is None else f"{value:.{4 if figure in RATIO else 2}f}"
 
 
-def _spread_text(values: list[float], text: Callable[[float], str]) -> str:
+def _spread_text(values: list[float], figure: str) -> str:
     spread = _spread(values)
     if not spread:
         return "-"
-    several = f" ({text(spread['min'])} to {text(spread['max'])})" if len(values) > 1 else ""
-    return text(spread["mean"]) + several
+    several = f" ({text(spread['min'], figure)} to {text(spread['max'], figure)})" if len(values) > 1 else ""
+    return text(spread["mean"], figure) + several
 
 
 def _markdown(rows: list[list[str]]) -> str:

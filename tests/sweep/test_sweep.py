@@ -125,6 +125,20 @@ def test_failed_run_does_not_stop_the_others_and_is_tried_again(write, sweep, tm
         assert found["good"]["runs"][0]["status"] == "finished"
 
 
+def test_training_that_is_stopped_alone_is_interrupted(write, sweep, tmp_path):
+    file = write(variants={"one": None, "other": None}, seeds=[0])
+    (tmp_path / "wait").touch()
+    process = start("-c", COMMAND, file, "--output", tmp_path / "out")
+    training = int(read_until(process, "waiting").split()[-1])
+    (tmp_path / "wait").unlink()
+    os.kill(training, signal.SIGTERM)
+    printed, _ = process.communicate()
+    assert process.returncode == 1, printed
+    assert "interrupted: one, seed 0" in printed
+    states = [run["status"] for variant in table(tmp_path)["variants"].values() for run in variant["runs"]]
+    assert states == ["interrupted", "finished"]
+
+
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_signal_stops_cleanly_and_the_same_command_continues(write, sweep, tmp_path, number, expected):
     file = write(seeds=[0])
