@@ -33,6 +33,7 @@ ROOMS = {
     "launch": {"errors", "files", "heartbeat", "schema", "config", "data"},
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
+    "sweep": {"errors", "files", "schema", "config", "training"},
 }
 ANYTHING = ("tools",)  # and nothing imports them
 MODULES = sorted(SRC.rglob("*.py"))
@@ -93,6 +94,11 @@ def test_no_circle():
 
 def test_the_launcher_starts_without_mindspore():
     program = "import sys, src.launch.__main__; assert 'mindspore' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], cwd=SRC.parent, check=True)
+
+
+def test_a_sweep_starts_without_mindspore():
+    program = "import sys, src.tools.sweep; assert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], cwd=SRC.parent, check=True)
 
 

@@ -107,18 +107,24 @@ class MaskLoss(nn.Cell):
     def construct(self, masks, label):
         """Raw masks [B, K, h, w] or a tuple of such, label int32 [B, H, W] -> focal and dice, two fp32 scalars.
 
-        Of a tuple the sum counts, each resized to the label first.
+        Of a tuple the sum counts, each resized to the label first. Of a tuple of tuples each sum counts, and their
+        losses add up.
         """
         batch, pixels = label.shape[0], label.shape[1] * label.shape[2]
-        masks = self.at_the_labels_size(masks, label)
-        label = label.reshape(batch, pixels)
-        target = self.one_hot(label, self.num_classes, self.on, self.off)  # ignored: no class
-        counted = (label != self.ignore_index).astype(ms.float32).reshape(batch, pixels, 1)
+        flat = label.reshape(batch, pixels)
+        target = self.one_hot(flat, self.num_classes, self.on, self.off)  # ignored: no class
+        counted = (flat != self.ignore_index).astype(ms.float32).reshape(batch, pixels, 1)
         valid = ops.ones_like(counted) if self.ignore_as_negative else counted
-        focal, p, overlap = self.sums(masks.reshape(batch, self.num_classes, pixels), target, valid)
         area = self.product(target, counted).reshape(batch, self.num_classes)
         pixels_counted = ops.maximum(ops.sum(valid.reshape(batch, pixels), 1, True), self.on)
         present = (area > 0).astype(ms.float32)
         pairs = ops.maximum(self.sum_over_workers(ops.sum(present)), self.on) / self.world_size
-        dice = 1.0 - (2.0 * overlap + 1.0) / (p + area + 1.0)
-        return ops.sum(present * focal / pixels_counted) / pairs, ops.sum(present * dice) / pairs
+        several = isinstance(masks, (tuple, list)) and isinstance(masks[0], (tuple, list))
+        focal_total, dice_total = 0.0, 0.0
+        for one in masks if several else (masks,):
+            logits = self.at_the_labels_size(one, label).reshape(batch, self.num_classes, pixels)
+            focal, p, overlap = self.sums(logits, target, valid)
+            dice = 1.0 - (2.0 * overlap + 1.0) / (p + area + 1.0)
+            focal_total = focal_total + ops.sum(present * focal / pixels_counted) / pairs
+            dice_total = dice_total + ops.sum(present * dice) / pairs
+        return focal_total, dice_total

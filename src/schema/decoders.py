@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from src.schema.base import Count, Positive, Rate, Section
 
@@ -49,12 +49,22 @@ class AttentionSection(DecoderSection):
     """Form of the GELU; `tanh` is the approximation, which is cheaper on a CPU."""
     dropout: Rate = 0.1
     """Rate at which training drops whole channels before the classifier."""
+    invert_attention: bool = True
+    """Attend with negative affinities, as the release of ECENet and the code of CPT do."""
+    mask_supervision: Literal["sum", "levels"] = "sum"
+    """What mask and dice loss act on: the sum of the masks of three levels, or each of them, where the three losses add
+    up."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "AttentionSection":
         if self.channels % self.heads:
             raise ValueError(f"channels {self.channels} is not a multiple of heads {self.heads}")
         return self
+
+
+def _branches(value: str | bool) -> str:
+    """YAML reads off as false, unless quoted; and the key once was true or false."""
+    return {True: "both", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class ECENetConfig(AttentionSection):
@@ -67,13 +77,29 @@ class ECENetConfig(AttentionSection):
     query_activation: Literal["relu", "none"] = "relu"
     """ReLU after both convolutions of the queries, as in the runtime of the authors' release, or none, as in its
     training lineage; `none` trains better, a converted checkpoint of the release needs `relu`."""
-    invert_attention: bool = True
-    """Attend with negative affinities, as the authors' release does."""
+    class_embeddings: Literal["masks", "learned"] = "masks"
+    """Where the class embeddings start: extracted from the first mask of the image, or one learned query per class."""
+    token_update: bool = True
+    """Update the class embeddings by the masks of every level; false: they stay as they started."""
+    output: Literal["both", "features", "masks"] = "both"
+    """What the logits are: those of the fused features plus the class branch, or one of the two alone; those of `masks`
+    lie in (0, 1)."""
     ghost_upscale: bool = True
     """Upsample the coarse levels by learned ghost modules; false: bilinearly."""
-    feature_reconstruction: bool = True
-    """Reconstruct the backbone's maps, whose channels must be even then; false: take them as they are, and the
-    diversity loss is 0."""
+    upscale_init: Literal["random", "nearest"] = "random"
+    """How the ghost modules start: with random kernels, or with kernels that are equal within each group of four
+    channels, so that each module makes 2 x 2 equal pixels; `nearest` needs an even number of `channels`."""
+    feature_reconstruction: Annotated[
+        Literal["both", "intrinsic", "diverse", "off", True, False], AfterValidator(_branches)
+    ] = "both"
+    """Branches by which the backbone's maps are reconstructed, whose channels must be even then; `off` takes the maps
+    as they are. `true` is `both`, `false` is `off`. Without the diverse branch the diversity loss is 0."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> "ECENetConfig":
+        if self.upscale_init == "nearest" and self.channels % 2:
+            raise ValueError(f"upscale_init nearest needs an even number of channels, found {self.channels}")
+        return self
 
 
 class MemoryConfig(Section):
@@ -103,9 +129,9 @@ class CPTConfig(AttentionSection):
     name: Literal["cpt"]
     pool_channels: Count = 48
     """Width of the global pooling branch, in channels."""
-    source: Literal["prototypes", "pixels"] = "prototypes"
-    """What a query attends to: one prototype per category, or all pixels of the coarser map; with `pixels`, `memory`
-    has no effect."""
+    source: Literal["prototypes", "pixels", "bilinear"] = "prototypes"
+    """What a pixel attends to: one prototype per category, or all pixels of the coarser map; `bilinear` adds the
+    coarser map, resized, in place of the attention. Only `prototypes` have a `memory`."""
     memory: Annotated[MemoryConfig | None, BeforeValidator(_on_or_off), Field(json_schema_extra=_offer_switches)] = (
         MemoryConfig()
     )

@@ -57,6 +57,8 @@ class DiversityConfig(Section):
 
     weight: NonNegative = 0.2
     """Factor in the total."""
+    ramp: Share = 0.0
+    """Share of the training over which the weight rises from 0 to its value; 0: it has its value from the start."""
 
 
 class ConsistencyConfig(Section):

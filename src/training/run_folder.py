@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -107,19 +108,26 @@ class RunFolder:
                 break
         return lines
 
+    def differences(self, config: Config, free: Sequence[str] = FREE_TO_CHANGE) -> list[str]:
+        """What ``config`` has otherwise than the run in the folder, as ``key: old -> new``.
+
+        Args:
+            free: keys and sections that may differ.
+        """
+        old, new = (flat_keys(c) for c in (load_config(self.config_file), config))
+        return [
+            f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and not any(f"{key}.".startswith(f"{f}.") for f in free)
+        ]
+
     def _check_same_experiment(self, config: Config) -> None:
         """Refuse to resume with a config that would have trained something else.
 
         Raises:
             UserError: names the keys with the old and the new value.
         """
-        old, new = (flat_keys(c) for c in (load_config(self.config_file), config))
-        changed = [
-            f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and not any(f"{key}.".startswith(f"{f}.") for f in FREE_TO_CHANGE)
-        ]
-        if changed:
+        if changed := self.differences(config):
             raise UserError(
                 f"{self.path} holds a run with other settings, which cannot be resumed:\n  "
                 + "\n  ".join(changed)

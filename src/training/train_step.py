@@ -9,7 +9,7 @@ from src.training.moving_average import MovingAverage
 
 
 class NetworkWithLoss(nn.Cell):
-    """Network and criterion as one cell: (image, label, scale) -> (total * scale, total, parts).
+    """Network and criterion as one cell: (image, label, scale, step) -> (total * scale, total, parts).
 
     Args:
         dtype: type in which the network computes.
@@ -20,10 +20,18 @@ class NetworkWithLoss(nn.Cell):
         self.network = network
         self.criterion = criterion
         self.dtype = dtype
+        self.needs_step = getattr(criterion, "needs_step", False)
 
-    def construct(self, image, label, scale):
-        """image [B, 3, H, W] fp32, label [B, H, W] int32, scale fp32 scalar -> two scalars and parts [P], all fp32."""
-        total, parts = self.criterion(self.network(image.astype(self.dtype)), label)
+    def construct(self, image, label, scale, step=None):
+        """image [B, 3, H, W] fp32, label [B, H, W] int32, scale fp32 and step int32 scalars -> two scalars, parts [P].
+
+        What comes out is fp32.
+        """
+        outputs = self.network(image.astype(self.dtype))
+        if self.needs_step:
+            total, parts = self.criterion(outputs, label, step)
+        else:
+            total, parts = self.criterion(outputs, label)
         return total * scale, total, parts
 
 
@@ -104,7 +112,7 @@ class TrainStep(nn.Cell):
             fp32 [len(RESULT) + P]; after an update the same on all workers.
         """
         scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
-        (_, total, parts), gradients = self.gradient(image, label, scale)
+        (_, total, parts), gradients = self.gradient(image, label, scale, self.iteration + 0)
         if self.loss_scale is not None:
             gradients = self.map(ops.partial(_times, 1.0 / scale), gradients)
         stop = ops.zeros_like(total) if stop is None else stop

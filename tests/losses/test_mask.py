@@ -89,6 +89,17 @@ def test_masks_are_resized_to_the_label():
     np.testing.assert_allclose([value.asnumpy() for value in values], expected, rtol=1e-5)
 
 
+def test_tuples_are_summed_before_the_loss_and_tuples_of_tuples_after_it(mode):
+    label, coarse, fine = labels()["absent"], masks_of((2, CLASSES, 3, 4)), masks_of()
+    resized = resize(coarse.astype(np.float64), (9, 11))
+    coarse, fine_tensor = Tensor(coarse), Tensor(fine)
+    together = MaskLoss(CLASSES)((coarse, fine_tensor), Tensor(label))
+    np.testing.assert_allclose([v.asnumpy() for v in together], reference(resized + fine, label), rtol=1e-5)
+    apart = MaskLoss(CLASSES)(((coarse,), (fine_tensor,)), Tensor(label))
+    expected = np.add(reference(resized, label), reference(fine, label))
+    np.testing.assert_allclose([v.asnumpy() for v in apart], expected, rtol=1e-5)
+
+
 def test_extreme_logits_stay_finite():
     label = labels()["all"]
     masks = np.where(np.random.default_rng(3).random((2, CLASSES, 9, 11)) < 0.5, -200, 200).astype(np.float32)

@@ -78,7 +78,11 @@ def config_file(tmp_path):
         ("decoder", {"name": "cpt", "memory": {"momentum": 0.0}}, ["memory.momentum: ", "greater than 0", "found 0.0"]),
         ("decoder", {"name": "cpt", "memory": {"init": 3}}, ["memory.init: ", "valid string", "found 3"]),
         ("decoder", {"name": "cpt", "memory": "maybe"}, ["memory: ", "found 'maybe'"]),
-        ("decoder", {"name": "cpt", "source": "pixel"}, ["source: ", "'prototypes' or 'pixels'", "found 'pixel'"]),
+        (
+            "decoder",
+            {"name": "cpt", "source": "pixel"},
+            ["source: ", "'prototypes', 'pixels' or 'bilinear'", "found 'pixel'"],
+        ),
     ],
 )
 def test_a_mistake_is_named_alike_in_a_file_and_in_python(config_file, part, given, pieces):

@@ -10,8 +10,8 @@ stride 32, the logits are at stride 4.
 [code] Every layer, its place and its norm, the inverted sign in the attention, the memory's update, the initial values:
 a public training implementation of the same line of work. That it is the authors' is our inference. This decoder
 equals its numbers (tests/golden/pack_cpt.py).
-[ours] Biases of convolutions start at 0; ``source: pixels``; the groups of the grouped convolutions are the heads (both
-are 4 there).
+[ours] Biases of convolutions start at 0; ``source: pixels`` and ``bilinear``; ``invert_attention: false``;
+``mask_supervision: levels``; the groups of the grouped convolutions are the heads (both are 4 there).
 Deviations in form, not in value: layer norms of maps stay in NCHW, pooling and resizing are products with constants.
 """
 
@@ -33,35 +33,39 @@ EPS = 1e-6  # of the layer norms
 
 
 class CPTBlock(nn.Cell):
-    """Fills a fine map with what a coarse one holds, through the coarse map's prototypes or its pixels.
+    """Fills a fine map with what a coarse one holds: through the coarse map's prototypes or its pixels, or resized.
 
     Args:
         num_classes: K.
         channels: D, of both maps.
         heads: of the attention; must divide D.
         mlp_ratio: width inside the convolutional MLP, in D.
-        source: ``prototypes``, or ``pixels`` for attention to all pixels of the coarse map.
-        momentum: of the memory, or None for no memory; without effect on ``pixels``.
+        source: ``prototypes``; ``pixels`` for attention to all pixels of the coarse map; ``bilinear`` for no attention.
+        momentum: of the memory, or None for no memory; without effect but on ``prototypes``.
+        invert: attend with the negative affinities.
         approximate: GELU in the tanh form.
     """
 
-    def __init__(self, num_classes, channels, heads, mlp_ratio, source, momentum, approximate):
+    def __init__(self, num_classes, channels, heads, mlp_ratio, source, momentum, invert, approximate):
         super().__init__()
         self.channels, self.heads, self.depth = channels, heads, channels // heads
-        self.norm_low = ChannelLayerNorm(channels, EPS)
+        self.source = source
+        if source != "bilinear":
+            self.norm_low = ChannelLayerNorm(channels, EPS)
         self.norm_high = ChannelLayerNorm(channels, EPS)
         self.mask = nn.SequentialCell(
             pointwise(channels, channels, bias=False, groups=heads), pointwise(channels, num_classes, bias=False)
         )
-        self.pixels = source == "pixels"
-        if not self.pixels:
+        if source == "prototypes":
             memory = None if momentum is None else Memory(num_classes, channels, momentum)
             self.prototypes = Prototypes(channels, heads, memory)
-        self.query_depthwise = Depthwise(channels)
-        self.query_pointwise = pointwise(channels, channels)
-        self.key_value = Dense(channels, 2 * channels)
-        self.attention = Attention()
-        self.project = pointwise(channels, channels)
+        if source != "bilinear":
+            self.query_depthwise = Depthwise(channels)
+            self.query_pointwise = pointwise(channels, channels)
+            self.key_value = Dense(channels, 2 * channels)
+            self.key_scale = self.depth**-0.5 * (-1 if invert else 1)
+            self.attention = Attention()
+            self.project = pointwise(channels, channels)
         self.norm_mlp = ChannelLayerNorm(channels, EPS)
         self.mlp = ConvMLP(channels, mlp_ratio, approximate)
         self.unstack = ops.Unstack(0)
@@ -71,30 +75,39 @@ class CPTBlock(nn.Cell):
 
         Returns:
             The reconstructed map [B, D, H, W], the raw masks of the categories [B, K, h, w], and the attention
-            [B, heads, H * W, N] over N = K prototypes or N = h * w pixels. In training the memory is updated.
+            [B, heads, H * W, N] over N = K prototypes or N = h * w pixels, or None without attention. In training the
+            memory is updated.
         """
-        high = self.norm_high(high)
-        masks = self.mask(high)
-        if self.pixels:
+        normalized = self.norm_high(high)
+        masks = self.mask(normalized)
+        if self.source == "bilinear":
+            filling, attention = resize_bilinear(high, ops.shape(low)[2:]), None
+        else:
+            filling, attention = self.attend(low, normalized, masks)
+        y = low + filling
+        return y + self.mlp(self.norm_mlp(y)), masks, attention
+
+    def attend(self, low, high, masks):
+        """Fine map, normalized coarse map, its masks -> what the fine map takes over [B, D, H, W], the attention."""
+        if self.source == "pixels":
             tokens = high.reshape(ops.shape(high)[:2] + (-1,)).transpose(0, 2, 1)
         else:
             tokens = self.prototypes(high, masks)
         query = self.query_pointwise(self.query_depthwise(self.norm_low(low)))
         key, value = self.keys_values(tokens)
         y, attention = self.attention(self.by_head(query), key, value)
-        y = low + self.project(y.transpose(0, 1, 3, 2).reshape(ops.shape(low)))
-        return y + self.mlp(self.norm_mlp(y)), masks, attention
+        return self.project(y.transpose(0, 1, 3, 2).reshape(ops.shape(low))), attention
 
     def by_head(self, x):
         """[B, D, H, W] -> [B, heads, H * W, d]."""
         return x.reshape(ops.shape(x)[0], self.heads, self.depth, -1).transpose(0, 1, 3, 2)
 
     def keys_values(self, tokens):
-        """[B, N, D] -> keys, scaled and with the inverted sign of the attention, and values, each [B, heads, N, d]."""
+        """[B, N, D] -> keys, scaled and with the sign of the attention, and values, each [B, heads, N, d]."""
         batch, count, _ = ops.shape(tokens)
         both = self.key_value(tokens).reshape(batch, count, 2, self.heads, self.depth).transpose(2, 0, 3, 1, 4)
         key, value = self.unstack(both)
-        return key * -(self.depth**-0.5), value
+        return key * self.key_scale, value
 
 
 class CPT(nn.Cell):
@@ -124,16 +137,21 @@ class CPT(nn.Cell):
         mlp_ratio,
         gelu,
         dropout,
+        invert_attention,
+        mask_supervision,
         pool_channels,
         source,
         memory,
     ):
         super().__init__()
-        self.num_classes = num_classes
+        self.num_classes, self.by_level = num_classes, mask_supervision == "levels"
         self.laterals = nn.CellList([pointwise(width, channels) for width in in_channels])
         momentum = memory["momentum"] if memory else None
         self.blocks = nn.CellList(
-            [CPTBlock(num_classes, channels, heads, mlp_ratio, source, momentum, gelu == "tanh") for _ in range(3)]
+            [
+                CPTBlock(num_classes, channels, heads, mlp_ratio, source, momentum, invert_attention, gelu == "tanh")
+                for _ in range(3)
+            ]
         )
         self.outputs = nn.CellList([conv(channels, channels, 3, bias=True) for _ in range(3)])
         self.fusion = ConvNormReLU(4 * channels, channels, 3)
@@ -141,7 +159,7 @@ class CPT(nn.Cell):
         self.dropout = ChannelDropout(dropout)
         self.classifier = classifier(channels + pool_channels, num_classes)
         initialize_convolutions(self, self.classifier)
-        kinds = ("mask",) if source == "pixels" else ("mask", "attention")
+        kinds = ("mask", "attention") if source == "prototypes" else ("mask",)
         self.remembers = memory is not None and source == "prototypes"
         kinds += ("memory",) if self.remembers else ()
         self.EXPLAINS = tuple(f"{kind}_{level}" for level in (2, 1, 0) for kind in kinds)
@@ -175,13 +193,14 @@ class CPT(nn.Cell):
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS.
 
-        ``masks`` is a tuple with the raw masks of the three blocks [B, K, H_i, W_i] for i = 3, 2, 1.
+        ``masks`` is a tuple with the raw masks of the three blocks [B, K, H_i, W_i] for i = 3, 2, 1; with
+        ``mask_supervision: levels`` each in a tuple of its own.
         """
         maps, masks, _ = self.pyramid(features)
         embedded = self.merge(maps, features[3])
         logits = self.classifier(self.dropout(embedded))
         if self.training:
-            return logits, masks, embedded
+            return logits, tuple([(mask,) for mask in masks]) if self.by_level else masks, embedded
         return logits
 
     def explain(self, features):
@@ -194,7 +213,7 @@ class CPT(nn.Cell):
         explained = ()
         for i, level in enumerate((2, 1, 0)):
             explained += (masks[i],)
-            if not self.blocks[level].pixels:
+            if self.blocks[level].source == "prototypes":
                 batch, _, height, width = ops.shape(maps[i + 1])
                 explained += (ops.reduce_mean(attentions[i], 1).reshape(batch, height, width, self.num_classes),)
             if self.remembers:

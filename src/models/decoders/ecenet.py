@@ -10,14 +10,16 @@ attention, the raw gate, the ghost upscale, the class branch with the diagonal o
 From a public training implementation of the same line of work (``cpt.py``): the initial values; queries without
 activation, option ``query_activation``, since the release's convolution module puts a ReLU where none is asked for.
 Our reading: what training needs beyond these outputs (``src.losses`` says more). In the release's runtime GELU is the
-tanh form, in its training lineage the exact one: option ``gelu``.
+tanh form, in its training lineage the exact one: option ``gelu``. The options that take parts away or start them
+otherwise, for ablations, are ours too: docs/ecenet.md lists them.
 Deviations in form, not in value: layer norms of maps stay in NCHW, pooling and resizing are products with constants.
 """
 
 import math
 
 import mindspore as ms
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import TruncatedNormal, initializer
 
 from src.errors import UserError
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
@@ -30,7 +32,7 @@ from src.models.layers.dropout import ChannelDropout
 from src.models.layers.initial import initialize_convolutions
 from src.models.layers.norm import ChannelLayerNorm, LayerNorm, norm
 from src.models.layers.resize import resize_bilinear
-from src.models.layers.rows import mean_of_rows, scale_rows
+from src.models.layers.rows import mean_of_rows, outer, scale_rows
 from src.models.layers.spatial_softmax import SpatialSoftmaxMax
 
 
@@ -39,9 +41,10 @@ class FeatureReconstruction(nn.Cell):
 
     Args:
         channels: C, even and at least 4; each branch has C / 2. Raises UserError for others.
+        branches: those that make the result: ``both``, ``intrinsic`` or ``diverse``.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels, branches):
         super().__init__()
         if channels % 2 or channels < 4:
             raise UserError(
@@ -51,26 +54,29 @@ class FeatureReconstruction(nn.Cell):
         half = channels // 2
         self.intrinsic = conv(channels, half, 1)
         self.intrinsic_norm = norm(half)
-        self.diverse = Depthwise(half)
-        self.diverse_norm = norm(half)
-        self.squeeze = Dense(half, half // 2, bias=False)
-        self.excite = Dense(half // 2, half, bias=False)
-        self.out = pointwise(channels, channels, bias=False)
+        if branches != "intrinsic":
+            self.diverse = Depthwise(half)
+            self.diverse_norm = norm(half)
+            self.squeeze = Dense(half, half // 2, bias=False)
+            self.excite = Dense(half // 2, half, bias=False)
+        self.out = pointwise(channels if branches == "both" else half, channels, bias=False)
         self.norm = ChannelLayerNorm(channels)
-        self.half = half
+        self.half, self.branches = half, branches
 
     def construct(self, feature):
-        """[B, C, H, W] -> the same, and the diverse branch [B, C / 2, H * W]."""
+        """[B, C, H, W] -> the same, and a tuple of the diverse branch [B, C / 2, H * W], empty without it."""
         batch, _, height, width = ops.shape(feature)
         intrinsic = self.intrinsic_norm(self.intrinsic(feature))
+        if self.branches == "intrinsic":
+            return self.norm(self.out(intrinsic)), ()
         diverse = self.diverse_norm(self.diverse(intrinsic))
         rows = diverse.reshape(batch * self.half, -1)
         mean = mean_of_rows(rows).reshape(batch, self.half)
         gate = self.excite(ops.relu(self.squeeze(mean)))  # raw: the release has no sigmoid
         rows = scale_rows(rows, gate.reshape(-1, 1))
         diverse = rows.reshape(batch, self.half, height, width)
-        x = self.norm(self.out(ops.cat((diverse, intrinsic), 1)))
-        return x, rows.reshape(batch, self.half, -1)
+        x = ops.cat((diverse, intrinsic), 1) if self.branches == "both" else diverse
+        return self.norm(self.out(x)), (rows.reshape(batch, self.half, -1),)
 
 
 class SemanticsAttention(nn.Cell):
@@ -83,9 +89,10 @@ class SemanticsAttention(nn.Cell):
         activate: ReLU after both convolutions of the queries.
         invert: attend with the negative affinities, as the release does.
         approximate: GELU in the tanh form.
+        masks_only: nothing but the masks is wanted; the features are then the lateral itself.
     """
 
-    def __init__(self, channels, heads, mlp_ratio, activate, invert, approximate):
+    def __init__(self, channels, heads, mlp_ratio, activate, invert, approximate, masks_only):
         super().__init__()
         self.heads, self.depth = heads, channels // heads
         self.activation = nn.ReLU() if activate else nn.Identity()
@@ -94,10 +101,12 @@ class SemanticsAttention(nn.Cell):
         self.norm_tokens = LayerNorm(channels)
         self.query_depthwise = Depthwise(channels)
         self.query_pointwise = pointwise(channels, channels)
-        self.key_value = Dense(channels, 2 * channels, bias=False)
-        self.project = pointwise(channels, channels)
-        self.norm_mlp = ChannelLayerNorm(channels)
-        self.mlp = ConvMLP(channels, mlp_ratio, approximate)
+        self.masks_only = masks_only
+        self.key_value = Dense(channels, channels if masks_only else 2 * channels, bias=False)
+        if not masks_only:
+            self.project = pointwise(channels, channels)
+            self.norm_mlp = ChannelLayerNorm(channels)
+            self.mlp = ConvMLP(channels, mlp_ratio, approximate)
         self.split = ops.Split(2, 2)
         self.unstack = ops.Unstack(1)
         self.product = ops.BatchMatMul(transpose_a=True, transpose_b=True)
@@ -107,15 +116,17 @@ class SemanticsAttention(nn.Cell):
         batch, channels, height, width = ops.shape(lateral)
         query = self.activation(self.query_depthwise(self.norm_pixels(lateral)))
         query = self.activation(self.query_pointwise(query)).reshape(batch, self.heads, self.depth, -1)
-        key, value = self.split(self.key_value(self.norm_tokens(tokens)))
+        both = self.key_value(self.norm_tokens(tokens))
+        key, value = (both, None) if self.masks_only else self.split(both)
         key = self.by_head(key) * (1 / math.sqrt(self.depth))
         affinity = self.product(query, key)  # [B, h, H * W, K]
-        classes = ops.shape(tokens)[1]
+        masks = self.mean_over_heads(affinity).reshape(batch, ops.shape(tokens)[1], height, width)
+        if self.masks_only:
+            return lateral, masks
         weights = softmax(affinity * self.sign)
         y = self.product(self.by_head(value), weights).reshape(batch, channels, height, width)
         y = self.project(y) + lateral
-        features = self.mlp(self.norm_mlp(y)) + y
-        return features, self.mean_over_heads(affinity).reshape(batch, classes, height, width)
+        return self.mlp(self.norm_mlp(y)) + y, masks
 
     def by_head(self, x):
         """[B, K, D] -> [B, h, K, d]."""
@@ -155,6 +166,12 @@ class GhostUpsample(nn.Cell):
         self.cheap = DepthwiseNormReLU(2 * channels)
         self.shuffle = nn.PixelShuffle(2)
 
+    def start_as_nearest(self):
+        """Make the kernels of each four channels that become 2 x 2 pixels of one channel equal, and so these pixels."""
+        for layer in (self.primary, self.cheap):
+            kernels = layer.conv.weight.asnumpy()
+            layer.conv.weight.set_data(Tensor(kernels[::4].repeat(4, 0)))
+
     def construct(self, x):
         """[B, D, H, W] -> [B, D, 2 H, 2 W]."""
         primary = self.primary(x)
@@ -187,67 +204,117 @@ class ECENet(nn.Cell):
         mlp_ratio,
         gelu,
         dropout,
+        invert_attention,
+        mask_supervision,
         token_ratio,
         query_activation,
-        invert_attention,
+        class_embeddings,
+        token_update,
+        output,
         ghost_upscale,
+        upscale_init,
         feature_reconstruction,
     ):
         super().__init__()
-        self.num_classes = num_classes
-        self.ghost_upscale, self.feature_reconstruction = ghost_upscale, feature_reconstruction
-        if feature_reconstruction:
-            self.reconstructions = nn.CellList([FeatureReconstruction(width) for width in in_channels])
+        self.num_classes, self.output, self.by_level = num_classes, output, mask_supervision == "levels"
+        self.ghost_upscale, self.feature_reconstruction = ghost_upscale, feature_reconstruction != "off"
+        if self.feature_reconstruction:
+            self.reconstructions = nn.CellList(
+                [FeatureReconstruction(width, feature_reconstruction) for width in in_channels]
+            )
         self.laterals = nn.CellList([pointwise(width, channels, bias=False) for width in in_channels])
         self.first_mask = nn.SequentialCell(
             pointwise(channels, channels, bias=False, groups=heads), pointwise(channels, num_classes, bias=False)
         )
         side = grid_side(num_classes, token_ratio)
-        self.extractions = nn.CellList([ClassExtraction(channels, side) for _ in range(4)])
+        self.learned = class_embeddings == "learned"
+        if self.learned:
+            self.queries = Parameter(initializer(TruncatedNormal(0.02), (num_classes, channels)), name="queries")
+        # The last update makes what the class branch alone reads.
+        self.updated = ((1, 2) if output == "features" else (0, 1, 2)) if token_update else ()
+        extracted = self.updated if self.learned else (*self.updated, 3)
+        self.extractions = nn.CellList(
+            [ClassExtraction(channels, side) if level in extracted else nn.Identity() for level in range(4)]
+        )
         self.attentions = nn.CellList(
             [
                 SemanticsAttention(
-                    channels, heads, mlp_ratio, query_activation == "relu", invert_attention, gelu == "tanh"
+                    channels,
+                    heads,
+                    mlp_ratio,
+                    query_activation == "relu",
+                    invert_attention,
+                    gelu == "tanh",
+                    output == "masks",
                 )
                 for _ in range(3)
             ]
         )
-        self.updates = nn.CellList([TokenUpdate(channels) for _ in range(3)])
-        if ghost_upscale:
-            self.upsamples = nn.CellList(
-                [nn.SequentialCell([GhostUpsample(channels) for _ in range(level)]) for level in (1, 2, 3)]
-            )
-        self.fusion = ConvNormReLU(4 * channels, channels, 3)
-        self.dropout = ChannelDropout(dropout)
-        self.classifier = classifier(channels, num_classes)
-        self.class_scores = Dense(channels, num_classes)
+        self.updates = nn.CellList(
+            [TokenUpdate(channels) if level in self.updated else nn.Identity() for level in range(3)]
+        )
+        self.classifier = None
+        if output != "masks":
+            if ghost_upscale:
+                self.upsamples = nn.CellList(
+                    [nn.SequentialCell([GhostUpsample(channels) for _ in range(level)]) for level in (1, 2, 3)]
+                )
+            self.fusion = ConvNormReLU(4 * channels, channels, 3)
+            self.dropout = ChannelDropout(dropout)
+            self.classifier = classifier(channels, num_classes)
+        if output != "features":
+            self.class_scores = Dense(channels, num_classes)
         self.diagonal = ops.eye(num_classes, num_classes)
         self.diversity = SpatialSoftmaxMax()
         self.diverse_channels = Tensor([width // 2 for width in in_channels], ms.float32)
         initialize_convolutions(self, self.classifier)
+        if upscale_init == "nearest":
+            for _, cell in self.cells_and_names():
+                if isinstance(cell, GhostUpsample):
+                    cell.start_as_nearest()
 
     def reconstruct(self, features):
         """Four maps -> laterals [B, D, H_i, W_i] and diverse branches [B, C_i / 2, H_i * W_i] (or none)."""
-        laterals, diverse = [], []
+        laterals, diverse = [], ()
         for i in range(4):
             x = features[i]
             if self.feature_reconstruction:
                 x, branch = self.reconstructions[i](x)
-                diverse.append(branch)
+                diverse += branch
             laterals.append(self.laterals[i](x))
         return laterals, diverse
 
     def interact(self, laterals):
         """Laterals -> features Z_0..Z_3, raw masks M_0..M_3, class embeddings [B, K, D]."""
         m3 = self.first_mask(laterals[3])
-        tokens = self.extractions[3](m3)
+        tokens = self.learned_tokens(m3) if self.learned else self.extractions[3](m3)
         z2, m2 = self.attentions[2](laterals[2], tokens)
-        tokens = self.updates[2](tokens, self.extractions[2](m2))
+        tokens = self.update(2, tokens, m2)
         z1, m1 = self.attentions[1](laterals[1], tokens)
-        tokens = self.updates[1](tokens, self.extractions[1](m1))
+        tokens = self.update(1, tokens, m1)
         z0, m0 = self.attentions[0](laterals[0], tokens)
-        tokens = self.updates[0](tokens, self.extractions[0](m0))
+        tokens = self.update(0, tokens, m0)
         return (z0, z1, z2, laterals[3]), (m0, m1, m2, m3), tokens
+
+    def learned_tokens(self, masks):
+        """Masks [B, K, h, w], of which the size alone counts -> the learned queries for every image [B, K, D]."""
+        column = ops.ones_like(masks.reshape(ops.shape(masks)[0], -1)[:, :1])
+        rows = outer(column, self.queries.reshape(1, -1).astype(masks.dtype))
+        return rows.reshape(-1, *self.queries.shape)
+
+    def update(self, level, tokens, masks):
+        """Class embeddings after those of a level's masks have come in, if the options want it."""
+        if level in self.updated:
+            return self.updates[level](tokens, self.extractions[level](masks))
+        return tokens
+
+    def coarse_masks(self, masks):
+        """M_0..M_3 -> M_1 + M_2 + M_3 at the size of M_0, [B, K, H_0, W_0]."""
+        size = ops.shape(masks[0])[2:]
+        total = resize_bilinear(masks[3], size)
+        for i in (2, 1):
+            total = total + resize_bilinear(masks[i], size)
+        return total
 
     def fuse(self, z):
         """Z_0..Z_3 -> [B, D, H_0, W_0]."""
@@ -268,10 +335,10 @@ class ECENet(nn.Cell):
         return rows.reshape(batch, classes, height, width)
 
     def embed(self, features):
-        """Four maps -> the map before the classifier [B, D, H_0, W_0]."""
+        """Four maps -> the map before the classifier [B, D, H_0, W_0]; without one the sum of the masks."""
         laterals, _ = self.reconstruct(features)
-        z, _, _ = self.interact(laterals)
-        return self.fuse(z)
+        z, masks, _ = self.interact(laterals)
+        return self.coarse_masks(masks) + masks[0] if self.output == "masks" else self.fuse(z)
 
     def explain(self, features):
         """Four maps -> raw masks M_i [B, K, H_i, W_i] and diversity maps E_i [B, H_i, W_i], as EXPLAINS names them."""
@@ -286,18 +353,23 @@ class ECENet(nn.Cell):
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS.
 
-        Masks are M_1 + M_2 + M_3, raw, [B, K, H_0, W_0]. Diversity is a tuple of E_i [B, H_i * W_i], in (0, 1], of
-        diverse_channels channels each, fp32 [4]; it is empty without feature reconstruction.
+        Masks are M_1 + M_2 + M_3, raw, [B, K, H_0, W_0], or with ``mask_supervision: levels`` M_3, M_2 and M_1, each
+        at its own size and in a tuple of its own. Diversity is a tuple of E_i [B, H_i * W_i], in (0, 1], of
+        diverse_channels channels each, fp32 [4]; it is empty without the diverse branch.
         """
         laterals, diverse = self.reconstruct(features)
         z, masks, tokens = self.interact(laterals)
-        embedded = self.fuse(z)
-        size = ops.shape(embedded)[2:]
-        coarse = resize_bilinear(masks[3], size)
-        for i in (2, 1):
-            coarse = coarse + resize_bilinear(masks[i], size)
-        logits = self.classifier(self.dropout(embedded)) + self.class_branch(coarse + masks[0], tokens)
+        coarse = self.coarse_masks(masks)
+        if self.output == "masks":
+            embedded = coarse + masks[0]
+            logits = self.class_branch(embedded, tokens)
+        else:
+            embedded = self.fuse(z)
+            logits = self.classifier(self.dropout(embedded))
+            if self.output == "both":
+                logits = logits + self.class_branch(coarse + masks[0], tokens)
         if self.training:
             diversity = tuple([self.diversity(branch) for branch in diverse])
-            return logits, coarse, diversity, self.diverse_channels, embedded
+            supervised = tuple([(masks[i],) for i in (3, 2, 1)]) if self.by_level else coarse
+            return logits, supervised, diversity, self.diverse_channels, embedded
         return logits

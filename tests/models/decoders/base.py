@@ -61,7 +61,7 @@ def flat(outputs):
     for output in outputs[:-1]:
         if isinstance(output, (tuple, list)):
             for one in output:
-                tensors.append(one)
+                tensors.append(one[0] if isinstance(one, (tuple, list)) else one)  # masks by level: tuples of one
         else:
             tensors.append(output)
     return tensors

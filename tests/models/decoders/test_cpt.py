@@ -11,6 +11,7 @@ from mindspore import Tensor, nn
 
 from src.losses import build_criterion
 from src.models.decoders import build_decoder
+from src.models.decoders.cpt import CPTBlock
 from src.weights.convert import convert
 from src.weights.loading import own_parameters
 from tests.losses.test_criterion import config
@@ -23,8 +24,11 @@ from tests.models.decoders.base import (
     InSegmentor,
     Shapes,
     features,
+    in_graph,
     in_pynative,
+    randomize,
 )
+from tests.models.reference import resize
 from tests.models.small import SMALL_DECODER
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "cpt.npz")
@@ -106,6 +110,16 @@ class TestInSegmentor(CPTTester, InSegmentor):
 @in_pynative
 class TestPixels(CPTTester, Shapes, Features, Gradients):
     options = {"source": "pixels"}
+
+
+@in_pynative
+class TestBilinear(CPTTester, Shapes, Features, Gradients):
+    options = {"source": "bilinear"}
+
+
+@in_graph
+class TestBilinearInGraph(CPTTester, Gradients):
+    options = {"source": "bilinear", "mask_supervision": "levels"}
 
 
 @in_pynative
@@ -243,8 +257,9 @@ def test_options():
     names = ["mask_2", "attention_2", "memory_2", "mask_1", "attention_1", "memory_1"]
     assert build().EXPLAINS[:6] == tuple(names)
     assert build(memory="off").EXPLAINS[:4] == ("mask_2", "attention_2", "mask_1", "attention_1")
-    assert build(source="pixels").EXPLAINS == ("mask_2", "mask_1", "mask_0")
-    for decoder in (build(memory="off"), build(source="pixels")):
+    for source in ("pixels", "bilinear"):
+        assert build(source=source).EXPLAINS == ("mask_2", "mask_1", "mask_0")
+    for decoder in (build(memory="off"), build(source="pixels"), build(source="bilinear")):
         assert not any("memory" in p.name for p in decoder.get_parameters())
 
 
@@ -258,3 +273,45 @@ def test_memory_off_equals_a_memory_without_a_share():
     for block in remembering.blocks:
         block.prototypes.memory.momentum = 0.0
     np.testing.assert_allclose(remembering(maps).asnumpy(), plain(maps).asnumpy(), atol=1e-6)
+
+
+def block(source, invert):
+    cell = CPTBlock(CLASSES, 8, 2, 2, source, None, invert, False)
+    randomize(cell)
+    return cell.set_train(False)
+
+
+def two_maps():
+    generator = np.random.default_rng(3)
+    shapes = ((2, 8, 6, 9), (2, 8, 3, 5))
+    return [Tensor(generator.standard_normal(shape).astype(np.float32)) for shape in shapes]
+
+
+def test_sign_of_the_attention():
+    """softmax(-s) softmax(s) is the same for all prototypes of a pixel."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    inverted, plain = (block("prototypes", invert)(*two_maps())[2].asnumpy() for invert in (True, False))
+    product = inverted * plain
+    np.testing.assert_allclose(product, np.broadcast_to(product[..., :1], product.shape), rtol=1e-3)
+    assert (inverted.argmax(-1) != plain.argmax(-1)).mean() > 0.5
+
+
+def test_bilinear_adds_the_coarse_map():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    (low, high), cell = two_maps(), block("bilinear", True)
+    found, masks, attention = cell(low, high)
+    filled = low + Tensor(resize(high.asnumpy().astype(np.float64), (6, 9)).astype(np.float32))
+    np.testing.assert_allclose(found.asnumpy(), (filled + cell.mlp(cell.norm_mlp(filled))).asnumpy(), atol=1e-5)
+    np.testing.assert_array_equal(masks.asnumpy(), cell.mask(cell.norm_high(high)).asnumpy())
+    assert attention is None
+
+
+def test_masks_by_level_stand_apart():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    decoder, maps = build(mask_supervision="levels").set_train(True), features((64, 96))
+    levels = decoder(maps)[1]
+    decoder.by_level = False
+    masks = decoder(maps)[1]
+    assert [len(level) for level in levels] == [1, 1, 1]
+    np.testing.assert_array_equal(levels[0][0].asnumpy(), masks[0].asnumpy())
+    assert [level[0].shape for level in levels] == [mask.shape for mask in masks]
