@@ -11,6 +11,7 @@ from src import parallel
 from src.errors import UserError
 from src.native import library
 from src.native.build import BuildError
+from src.native.start import start
 
 
 def setup(target: str = "auto", mode: str = "graph", native: str = "auto") -> str:
@@ -44,7 +45,7 @@ def start_native(mode: str) -> None:
     """Load the native kernels; this machine's workers share its cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        library.start(mode, max(1, cores // parallel.local_world_size()))
+        start(mode, max(1, cores // parallel.local_world_size()))
     except BuildError as error:
         raise UserError(f"device.native: on, but the native kernels cannot be used: {error}; use auto or off") from None
 

@@ -19,7 +19,8 @@ GROUND = {
     "schema": {"errors"},
     "config": {"errors", "schema"},
     "checkpoint": {"errors", "files"},
-    "device": {"errors", "parallel"},
+    "native": set(),
+    "device": {"errors", "native", "parallel"},
 }
 ROOMS = {
     **GROUND,

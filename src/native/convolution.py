@@ -24,26 +24,24 @@ def _options(height, width, kernel, stride, dilation, groups, padding):
     return Tensor(np.array([stride, dilation, groups, top, left], np.int32))
 
 
-class Convolution(nn.Cell):
-    """x [B, Ci, H, W], weight [Co, Ci / groups, kh, kw] -> [B, Co, H', W'], all fp32; H and W known when compiling.
-
-    Args:
-        kernel_size: kh and kw.
-        padding: on all sides, or ``same`` for ceil(size / stride) rows and columns, the smaller part before the map.
-    """
+class _Operators(nn.Cell):
+    """What convolutions with and without a bias share."""
 
     def __init__(self, kernel_size, stride, dilation, groups, padding):
         super().__init__()
         self.kernel, self.stride, self.dilation, self.groups = tuple(kernel_size), stride, dilation, groups
         self.padding = padding
-        self.key = (self.kernel, stride, dilation, groups, padding)
-        self.forward = library.operator("Convolve", self.result, lambda x, *_: x, self.key)
         self.gradient_of_map = library.operator(
             "ConvolveGradientOfMap", lambda dy, weight, options, x: x, lambda dy, *_: dy
         )
         self.gradient_of_weight = library.operator(
             "ConvolveGradientOfWeight", lambda dy, x, options, weight: weight, lambda dy, *_: dy
         )
+
+    def operator(self, name):
+        """The kernel of this name, which computes the result."""
+        key = (self.kernel, self.stride, self.dilation, self.groups, self.padding)
+        return library.operator(name, self.result, lambda x, *_: x, key)
 
     def result(self, x, weight, *_):
         sizes = [
@@ -56,6 +54,19 @@ class Convolution(nn.Cell):
         height, width = x.shape[2:]
         return _options(height, width, self.kernel, self.stride, self.dilation, self.groups, self.padding)
 
+
+class Convolution(_Operators):
+    """x [B, Ci, H, W], weight [Co, Ci / groups, kh, kw] -> [B, Co, H', W'], all fp32; H and W known when compiling.
+
+    Args:
+        kernel_size: kh and kw.
+        padding: on all sides, or ``same`` for ceil(size / stride) rows and columns, the smaller part before the map.
+    """
+
+    def __init__(self, kernel_size, stride, dilation, groups, padding):
+        super().__init__(kernel_size, stride, dilation, groups, padding)
+        self.forward = self.operator("Convolve")
+
     def construct(self, x, weight):
         return self.forward(x, weight, self.options(x))
 
@@ -64,12 +75,12 @@ class Convolution(nn.Cell):
         return self.gradient_of_map(dout, weight, options, x), self.gradient_of_weight(dout, x, options, weight)
 
 
-class ConvolutionWithBias(Convolution):
-    """The same with a bias [Co] added."""
+class ConvolutionWithBias(_Operators):
+    """As `Convolution`, with a bias [Co] added."""
 
     def __init__(self, kernel_size, stride, dilation, groups, padding):
         super().__init__(kernel_size, stride, dilation, groups, padding)
-        self.forward = library.operator("ConvolveAndAdd", self.result, lambda x, *_: x, self.key)
+        self.forward = self.operator("ConvolveAndAdd")
         self.sum_of_channels = library.operator("SumOfChannels", lambda x: [x[1]], lambda x: x)
 
     def construct(self, x, weight, bias):
