@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from src.launch import clock
 from src.launch.hosts import Hosts
 from src.launch.job import Job, Limits, Trouble
 from src.launch.meeting import Meeting, NeverCame
@@ -29,7 +30,7 @@ class Asked:
         """The signals' handler."""
         self.again = self.number is not None
         if self.number is None:
-            self.number, self.at = number, time.monotonic()
+            self.number, self.at = number, clock.now()
 
     def __bool__(self) -> bool:
         return self.number is not None
@@ -91,7 +92,7 @@ def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
     name = signal.Signals(asked.number).name
     if asked.again:
         return Trouble(f"stopped by a second signal after {name}, without saving", asked=True)
-    if time.monotonic() - max(asked.at, job.workers.moved()) > limits.grace:
+    if clock.now() - max(asked.at, job.workers.moved()) > limits.grace:
         return Trouble(f"no progress for {limits.grace:.0f} s after {name}; stopped without saving", asked=True)
     return None
 

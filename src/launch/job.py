@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from src.heartbeat import JOB
+from src.launch import clock
 from src.launch.cluster import Cluster, search_path
 from src.launch.guardian import Guardian
 from src.launch.logs import Logs, last_words
@@ -71,8 +72,8 @@ class Job:
         self.ended: float | None = None  # when all workers were first seen to have ended
         self.workers = Workers(mark, place.local)
         self.guardian = Guardian(mark, limits.silence + 30)
-        # The launcher decides who is lost; MindSpore's own limit must not be the shorter one.
-        defaults = {**DEFAULTS, "MS_NODE_TIMEOUT": str(round(limits.silence) + 30)}
+        # The launcher decides who is lost. MindSpore's own limit counts a sleep of the machine as silence: it is long.
+        defaults = {**DEFAULTS, "MS_NODE_TIMEOUT": str(round(limits.silence) + 3600)}
         environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark}
         with logs.msrun.open("w") as log:
             self.msrun = subprocess.Popen(
@@ -85,14 +86,14 @@ class Job:
         self.guardian.beat()
         self.workers.look(self.msrun.pid)
         if self.ended is None and self.workers.ended():
-            self.ended = time.monotonic()
+            self.ended = clock.now()
         if not self.failed and (found := self.workers.failures()):
             self.failed = self._told_by_logs() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
     def over(self) -> bool:
         """Whether all workers of this machine have ended; msrun has had the time to say how."""
-        return self.msrun.poll() is not None or (self.ended is not None and time.monotonic() - self.ended > SETTLE)
+        return self.msrun.poll() is not None or (self.ended is not None and clock.now() - self.ended > SETTLE)
 
     def ask(self, number: int) -> None:
         """Pass a signal on to the workers, once to each."""

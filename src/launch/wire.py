@@ -12,6 +12,8 @@ import socket
 import time
 from typing import Any
 
+from src.launch import clock
+
 LARGEST = 1 << 18  # bytes of a line, and of what waits to be sent
 
 Message = dict[str, Any]
@@ -30,12 +32,12 @@ class Wire:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.incoming, self.outgoing = b"", b""
-        self.heard = time.monotonic()
+        self.heard = clock.now()
         self.closed: str | None = None
 
     def silence(self) -> float:
         """Seconds since something last came."""
-        return time.monotonic() - self.heard
+        return clock.now() - self.heard
 
     def send(self, message: Message) -> None:
         """Send an object, now or as soon as the other side takes it."""
@@ -59,7 +61,7 @@ class Wire:
                 self.end("went away")
                 break
             self.incoming += piece
-            self.heard = time.monotonic()
+            self.heard = clock.now()
             if len(self.incoming) > LARGEST:
                 self.end("sent more than a launcher sends")
         *lines, self.incoming = self.incoming.split(b"\n")

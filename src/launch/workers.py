@@ -9,13 +9,13 @@ process's own: no clock of another process or machine is ever read.
 import json
 import os
 import socket
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
 
 from src.heartbeat import address
+from src.launch import clock
 from src.launch.processes import GONE, how_it_ended, pulse
 
 LARGEST = 4096  # bytes of a beat
@@ -30,24 +30,24 @@ class Worker:
 
     process: psutil.Process
     name: str
-    heard: float = field(default_factory=time.monotonic)  # its last sign of life
-    moved: float = field(default_factory=time.monotonic)  # when its work last moved on
+    heard: float = field(default_factory=clock.now)  # its last sign of life
+    moved: float = field(default_factory=clock.now)  # when its work last moved on
     step: int | None = None
     ticks: int = 0
     busy: bool = False
     used: int = 0  # processor time, in the kernel's units
-    looked: float = field(default_factory=time.monotonic)
+    looked: float = field(default_factory=clock.now)
 
     def hear(self, beat: dict) -> None:
         """Take a beat."""
-        self.heard = time.monotonic()
+        self.heard = clock.now()
         self.busy = bool(beat["busy"])
         if int(beat["ticks"]) != self.ticks:
             self.ticks, self.step, self.moved = int(beat["ticks"]), int(beat["step"]), self.heard
 
     def look(self) -> None:
         """Compare its processor time with that of a second ago."""
-        now = time.monotonic()
+        now = clock.now()
         if now - self.looked < 1:
             return
         found = pulse(self.process.pid)
@@ -62,7 +62,7 @@ class Worker:
 
     def silence(self) -> float:
         """Seconds since its last sign of life."""
-        return time.monotonic() - self.heard
+        return clock.now() - self.heard
 
     def place(self) -> str:
         """Where it stood, in words."""

@@ -1,6 +1,7 @@
 """Two thousand steps of two hosts with twenty faults, drawn by a seed, against the same steps without one.
 
 ENDURANCE_STEPS, ENDURANCE_FAULTS and ENDURANCE_SEED change the numbers. The hosts share a disk, which fills up too.
+Times are those that this process was awake: where a machine suspends the test, it suspends the launchers with it.
 """
 
 import json
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from src.checkpoint import load_checkpoint
+from src.launch import clock
 from tests.conftest import SMALL
 from tests.hosts import Stand, why_not
 from tests.launch.test_hosts import BOUND, Job, nothing_left
@@ -29,7 +31,10 @@ SILENCE = 15
 
 
 class Shared(Job):
-    """A job whose hosts have one folder."""
+    """A job of a tiny network, whose hosts have one folder."""
+
+    def __init__(self, stand, folder):
+        super().__init__(stand, folder, module="tests.launch.tiny launcher")
 
     def config(self, host):
         path = self.folder / "small.yaml"
@@ -69,15 +74,16 @@ class Leg:
         sampled = 0.0
         while self.running() and self.step < step:
             time.sleep(0.05)
-            if time.monotonic() - sampled > 5 and self.step > STEPS // 20:
-                sampled = time.monotonic()
+            if clock.now() - sampled > 1 and self.step > STEPS // 20:
+                sampled = clock.now()
                 with suppress(LookupError, psutil.NoSuchProcess):
                     parts = [self.stand.find(0, role) for role in ("MS_WORKER", "launcher")]
                     self.samples.append([(part.memory_info().rss, part.num_fds()) for part in parts])
 
     def statuses(self):
-        for thread in self.threads:
-            thread.join()
+        while any(thread.is_alive() for thread in self.threads):
+            clock.now()
+            time.sleep(0.05)
         return [program.wait() for program in self.programs]
 
 
@@ -134,15 +140,15 @@ def test_faults_change_nothing(tmp_path):
     with Stand(2) as stand:
         job = Shared(stand, tmp_path / "faulty")
         job.output(0).mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600m", "disk", job.output(0)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "disk", job.output(0)], check=True)
         try:
             for kind, place in zip(kinds, places, strict=True):
                 leg = Leg(job)
                 leg.until(max(place, done + 2))
-                begin = time.monotonic()
+                begin = clock.now()
                 FAULT[kind](stand, job.output(0))
                 statuses = leg.statuses()
-                seconds.append(time.monotonic() - begin)
+                seconds.append(clock.now() - begin)
                 (job.output(0) / "filler").unlink(missing_ok=True)
                 stand.mend(1)
                 nothing_left(stand)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from src import heartbeat
+from src.launch import clock as clocks
 from src.launch import logs, workers
 from src.launch.cluster import Cluster
 from src.launch.processes import Pulse, in_words, kill_marked, marked
@@ -20,8 +21,17 @@ from tests.commands import ROOT
 def clock(monkeypatch):
     """The launcher's clock, which the test moves."""
     now = [1000.0]
-    monkeypatch.setattr(workers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(workers.clock, "now", lambda: now[0])
     return now
+
+
+def test_time_in_which_the_launcher_sleeps_does_not_count(monkeypatch):
+    real = [1000.0]
+    monkeypatch.setattr(clocks.time, "monotonic", lambda: real[0])
+    begin = clocks.now()
+    for pause, counted in ((1.0, 1.0), (600.0, 1.0 + clocks.LONGEST), (2.0, 3.0 + clocks.LONGEST)):
+        real[0] += pause
+        assert clocks.now() - begin == pytest.approx(counted)
 
 
 @pytest.fixture
