@@ -87,7 +87,7 @@ class Job:
         self.workers.look(self.msrun.pid)
         if self.ended is None and self.workers.ended():
             self.ended = clock.now()
-        if not self.failed and (found := self.workers.failures()):
+        if not self.failed and not self.workers.finished and (found := self.workers.failures()):
             self.failed = self._told_by_logs() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
@@ -102,7 +102,21 @@ class Job:
         self.asked |= {process.pid for process in new}
 
     def trouble(self) -> Trouble | None:
-        """What has gone wrong, if anything has."""
+        """What has gone wrong, if anything has.
+
+        MindSpore sometimes crashes while it ends; once all work is written, that harms nobody.
+        """
+        ended = None if self.workers.finished else self._end()
+        if ended:
+            return ended
+        silent = self.workers.silent(self.limits.silence)
+        if silent:
+            where = "" if silent is self.workers.scheduler else f"; last heard {silent.place()}"
+            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s{where}")
+        return None
+
+    def _end(self) -> Trouble | None:
+        """What has ended that should not have."""
         if not self.failed and (self.msrun.poll() or self.over()):
             self.failed = self._told_by_logs()
         if self.failed:
@@ -113,10 +127,6 @@ class Job:
             return Trouble(f"the scheduler {end}")
         if self.msrun.poll():
             return Trouble(f"msrun {in_words(self.msrun.returncode)}; see {self.logs.msrun}")
-        silent = self.workers.silent(self.limits.silence)
-        if silent:
-            where = "" if silent is scheduler else f"; last heard {silent.place()}"
-            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s{where}")
         return None
 
     def explain(self) -> None:

@@ -35,13 +35,14 @@ class Worker:
     step: int | None = None
     ticks: int = 0
     busy: bool = False
+    finished: bool = False  # its work is done and written
     used: int = 0  # processor time, in the kernel's units
     looked: float = field(default_factory=clock.now)
 
     def hear(self, beat: dict) -> None:
         """Take a beat."""
         self.heard = clock.now()
-        self.busy = bool(beat["busy"])
+        self.busy, self.finished = bool(beat["busy"]), bool(beat.get("finished"))
         if int(beat["ticks"]) != self.ticks:
             self.ticks, self.step, self.moved = int(beat["ticks"]), int(beat["step"]), self.heard
 
@@ -121,6 +122,11 @@ class Workers:
         """The one that has been silent for more than ``limit`` seconds."""
         running = (one for one in self.everybody() if (found := pulse(one.process.pid)) and not found.ended)
         return next((one for one in running if one.silence() > limit), None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether one of them has said that all work is done; none says so before all are at the end."""
+        return any(worker.finished for worker in self.by_rank.values())
 
     def step(self) -> int | None:
         """The last step that any of them told of."""

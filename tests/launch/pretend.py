@@ -3,8 +3,8 @@
     python -m tests.launch.pretend launcher ARGUMENTS OF src.launch
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
-they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once), or
-PRETEND=deaf, which hangs at step 3 and hears no signal.
+they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once),
+PRETEND=crash:RANK when all is done, or PRETEND=deaf, which hangs at step 3 and hears no signal.
 """
 
 import os
@@ -87,6 +87,9 @@ def worker(output):
     if asked and rank == 0:
         saved.write_text(str(step))
         print(f"interrupted at step {step}; saved", flush=True)
+    heartbeat.finish()
+    if (fault, rest) == ("crash", str(rank)):
+        os.kill(os.getpid(), signal.SIGSEGV)
     sys.exit(130 if asked and asked[0] == signal.SIGINT and rank == 0 else 0)
 
 

@@ -77,8 +77,8 @@ def end(program):
     return output, program.returncode
 
 
-def test_two_hosts_train_to_the_end(launchers):
-    for program in launchers.both(steps=5):
+def test_two_hosts_train_to_the_end_and_a_crash_after_it_harms_nobody(launchers):
+    for program in launchers.both(steps=5, pretend="crash:1"):
         output, status = end(program)
         assert status == 0, output
         assert "step 5/5" in output

@@ -102,12 +102,14 @@ def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
         monkeypatch.setenv(heartbeat.JOB, job)
         monkeypatch.setenv("MS_ROLE", "MS_WORKER")
         monkeypatch.setenv("RANK_ID", "0")
-        program = "from src import heartbeat as h; import time; h.tick(3); h.start(); h.start(); time.sleep(60)"
+        program = (
+            "from src import heartbeat as h; import time; h.tick(3); h.start(); h.start(); h.finish(); time.sleep(60)"
+        )
         beating = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
         deadline = time.monotonic() + 30
-        while found.step() is None and time.monotonic() < deadline:
+        while not found.finished and time.monotonic() < deadline:
             found.look(os.getpid())
-        assert found.step() == 3
+        assert found.step() == 3 and found.finished
         assert kill_marked(job) == []
         assert beating.wait() == -9
     finally:
@@ -117,7 +119,7 @@ def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
 def test_without_a_launcher_nothing_beats(monkeypatch):
     monkeypatch.delenv(heartbeat.JOB, raising=False)
     heartbeat.start()
-    assert not heartbeat._started.is_set()
+    assert not heartbeat._threads
     assert heartbeat.ticking(lambda value: value + 1)(2) == 3
 
 
