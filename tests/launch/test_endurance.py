@@ -14,13 +14,11 @@ from contextlib import suppress
 
 import psutil
 import pytest
-import yaml
 
 from src.checkpoint import load_checkpoint
 from src.launch import clock
-from tests.conftest import SMALL
 from tests.hosts import Stand, why_not
-from tests.launch.test_hosts import BOUND, Job, nothing_left
+from tests.launch.test_hosts import BOUND, Job, join, nothing_left
 from tests.launch.test_launch import steps
 
 STEPS, FAULTS, SEED = (
@@ -31,22 +29,13 @@ SILENCE = 15
 
 
 class Shared(Job):
-    """A job of a tiny network, whose hosts have one folder."""
+    """A job whose hosts have one folder."""
 
     def __init__(self, stand, folder):
-        super().__init__(stand, folder, module="tests.launch.tiny launcher")
+        super().__init__(stand, folder, iterations=STEPS, checkpoint_every=EVERY)
 
-    def config(self, host):
-        path = self.folder / "small.yaml"
-        if not path.exists():
-            shapes = {**SMALL["data"]["shapes"], "size": [32, 32]}
-            data = {**SMALL["data"], "shapes": shapes, "crop": [32, 32], "records": str(self.folder / "records")}
-            train = {"iterations": STEPS, "batch_size": 4, "checkpoint_every": EVERY, "log_every": 1}
-            path.write_text(yaml.safe_dump({**SMALL, "data": data, "train": train}))
-        return path
-
-    def output(self, host):
-        return self.folder / "run"
+    def place(self, host):
+        return self.folder / "shared"
 
 
 class Leg:
@@ -81,9 +70,7 @@ class Leg:
                     self.samples.append([(part.memory_info().rss, part.num_fds()) for part in parts])
 
     def statuses(self):
-        while any(thread.is_alive() for thread in self.threads):
-            clock.now()
-            time.sleep(0.05)
+        join(self.threads)
         return [program.wait() for program in self.programs]
 
 
@@ -124,7 +111,6 @@ def flat(samples):
 def test_faults_change_nothing(tmp_path):
     generator = random.Random(SEED)
     with Stand(2) as stand:
-        (tmp_path / "straight").mkdir()
         straight = Shared(stand, tmp_path / "straight")
         leg = Leg(straight)
         leg.until(STEPS)
@@ -135,10 +121,10 @@ def test_faults_change_nothing(tmp_path):
     kinds = [*FAULT, *generator.choices(list(FAULT), k=max(0, FAULTS - len(FAULT)))][:FAULTS]
     generator.shuffle(kinds)
     places = sorted(generator.sample(range(5, STEPS - 5), FAULTS))
-    (tmp_path / "faulty").mkdir()
     log, lost, seconds, done = [], [], [], 0
     with Stand(2) as stand:
         job = Shared(stand, tmp_path / "faulty")
+        job.config(0)
         job.output(0).mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "disk", job.output(0)], check=True)
         try:

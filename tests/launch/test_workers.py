@@ -105,7 +105,7 @@ def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
         program = (
             "from src import heartbeat as h; import time; h.tick(3); h.start(); h.start(); h.finish(); time.sleep(60)"
         )
-        beating = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+        beating = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE)
         deadline = time.monotonic() + 30
         while not found.finished and time.monotonic() < deadline:
             found.look(os.getpid())
