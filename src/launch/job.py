@@ -70,6 +70,7 @@ class Job:
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.asked: set[int] = set()  # process ids that have had a signal
         self.ended: float | None = None  # when all workers were first seen to have ended
+        self.finished: float | None = None  # when one of them said that all work is done
         self.workers = Workers(mark, place.local)
         self.guardian = Guardian(mark, limits.silence + 30)
         # The launcher decides who is lost. MindSpore's own limit counts a sleep of the machine as silence: it is long.
@@ -87,13 +88,18 @@ class Job:
         self.workers.look(self.msrun.pid)
         if self.ended is None and self.workers.ended():
             self.ended = clock.now()
-        if not self.failed and not self.workers.finished and (found := self.workers.failures()):
+        if self.finished is None and self.workers.finished:
+            self.finished = clock.now()
+        if not self.failed and self.finished is None and (found := self.workers.failures()):
             self.failed = self._told_by_logs() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
     def over(self) -> bool:
-        """Whether all workers of this machine have ended; msrun has had the time to say how."""
-        return self.msrun.poll() is not None or (self.ended is not None and clock.now() - self.ended > SETTLE)
+        """Whether all workers of this machine have ended, and msrun has had the time to say how.
+
+        MindSpore sometimes crashes or hangs while it ends; once all work is written, that harms nobody.
+        """
+        return self.msrun.poll() is not None or _past(self.ended, SETTLE) or _past(self.finished, self.limits.silence)
 
     def ask(self, number: int) -> None:
         """Pass a signal on to the workers, once to each."""
@@ -102,21 +108,9 @@ class Job:
         self.asked |= {process.pid for process in new}
 
     def trouble(self) -> Trouble | None:
-        """What has gone wrong, if anything has.
-
-        MindSpore sometimes crashes while it ends; once all work is written, that harms nobody.
-        """
-        ended = None if self.workers.finished else self._end()
-        if ended:
-            return ended
-        silent = self.workers.silent(self.limits.silence)
-        if silent:
-            where = "" if silent is self.workers.scheduler else f"; last heard {silent.place()}"
-            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s{where}")
-        return None
-
-    def _end(self) -> Trouble | None:
-        """What has ended that should not have."""
+        """What has gone wrong, if anything has."""
+        if self.finished is not None:
+            return None
         if not self.failed and (self.msrun.poll() or self.over()):
             self.failed = self._told_by_logs()
         if self.failed:
@@ -127,6 +121,10 @@ class Job:
             return Trouble(f"the scheduler {end}")
         if self.msrun.poll():
             return Trouble(f"msrun {in_words(self.msrun.returncode)}; see {self.logs.msrun}")
+        silent = self.workers.silent(self.limits.silence)
+        if silent:
+            where = "" if silent is scheduler else f"; last heard {silent.place()}"
+            return Trouble(f"{silent.name} has been silent for {silent.silence():.0f} s{where}")
         return None
 
     def explain(self) -> None:
@@ -168,3 +166,8 @@ class Job:
         words = {rank: "".join(last_words(self.logs.worker(rank), 1)) for rank in self.place.ranks}
         mistaken = [rank for rank, last in words.items() if last.startswith("error:")]
         return told or dict.fromkeys(mistaken, "ended with status 2")
+
+
+def _past(moment: float | None, seconds: float) -> bool:
+    """Whether a moment was more than so many seconds ago."""
+    return moment is not None and clock.now() - moment > seconds

@@ -14,7 +14,7 @@ from src.launch import clock
 from src.launch.agreement import Facts, difference
 from src.launch.cluster import Cluster
 from src.launch.job import Limits
-from src.launch.wire import Message, Wire, challenge, job_key, proof, proven
+from src.launch.wire import Message, Wire, challenge, job_key, leave, proof, proven
 
 PERIOD = 1.0  # seconds between two signs of life
 POLL = 0.05
@@ -212,6 +212,4 @@ class Meeting:
     def _dismiss(wires: list[Wire], message: Message, seconds: float = 2.0) -> None:
         for wire in wires:
             wire.send(message)
-        for wire in wires:
-            wire.drain(seconds)
-            wire.end("dismissed")
+        leave(wires, seconds, "dismissed")

@@ -10,6 +10,7 @@ import json
 import secrets
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from src.launch import clock
@@ -98,6 +99,14 @@ class Wire:
             self.end("sent what no launcher sends")
             return None
         return message
+
+
+def leave(wires: Iterable[Wire], seconds: float, reason: str) -> None:
+    """Close connections, after all of them together have had some time to `Wire.drain`."""
+    deadline = time.monotonic() + seconds
+    for wire in wires:
+        wire.drain(deadline - time.monotonic())
+        wire.end(reason)
 
 
 def job_key(address: str, port: int, secret: str) -> bytes:

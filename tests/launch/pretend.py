@@ -4,7 +4,7 @@
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
 they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once),
-PRETEND=crash:RANK when all is done, or PRETEND=deaf, which hangs at step 3 and hears no signal.
+PRETEND=crash:RANK or PRETEND=linger:RANK when all is done, or PRETEND=deaf, which hangs at step 3 and hears no signal.
 """
 
 import os
@@ -90,6 +90,8 @@ def worker(output):
     heartbeat.finish()
     if (fault, rest) == ("crash", str(rank)):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if (fault, rest) == ("linger", str(rank)):
+        time.sleep(600)
     sys.exit(130 if asked and asked[0] == signal.SIGINT and rank == 0 else 0)
 
 

@@ -77,8 +77,9 @@ def end(program):
     return output, program.returncode
 
 
-def test_two_hosts_train_to_the_end_and_a_crash_after_it_harms_nobody(launchers):
-    for program in launchers.both(steps=5, pretend="crash:1"):
+@pytest.mark.parametrize("after", ["crash:1", pytest.param("linger:0", marks=pytest.mark.slow)])
+def test_two_hosts_train_to_the_end_and_what_mindspore_does_after_it_harms_nobody(launchers, after):
+    for program in launchers.both(steps=5, pretend=after):
         output, status = end(program)
         assert status == 0, output
         assert "step 5/5" in output
@@ -137,17 +138,17 @@ def test_stopped_launcher_is_named_with_the_time_of_its_silence(launchers):
 
 
 def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
-    program = launchers.start(hosts=1, steps=80)
-    read_until(program, "step 5/80")
+    program = launchers.start(hosts=1)
+    read_until(program, "step 5/600")
     second = next(
         child
         for child in psutil.Process(program.pid).children(recursive=True)
         if (child.environ().get("MS_ROLE"), child.environ().get("RANK_ID")) == ("MS_WORKER", "1")
     )
     second.suspend()
-    read_until(program, "step 15/80")  # a second later
+    read_until(program, "step 15/600")  # a second later
     second.resume()
-    read_until(program, "step 60/80")
+    read_until(program, "step 60/600")
     launchers.look()
     second.suspend()
     output, status = end(program)
