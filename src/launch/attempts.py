@@ -54,14 +54,17 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
     """Watch one attempt to its end; nothing of it is left afterwards."""
     trouble: Trouble | None = None
     try:
-        while trouble is None and not (job.over() and hosts.all_done):
+        while trouble is None:
             job.look()
             if asked.number is not None:
                 job.ask(asked.number)
+            over = job.over()  # asked before `trouble`, which then knows how it ended
             own = None if _as_asked(job, asked) else job.trouble()
-            trouble = own or hosts.turn(job.workers.step(), job.over()) or _hung(job, asked, limits)
+            trouble = own or hosts.turn(job.workers.step(), over) or _hung(job, asked, limits)
             if trouble:
                 hosts.report(trouble)
+            elif over and hosts.all_done:
+                break
             else:
                 time.sleep(POLL)
     finally:

@@ -15,10 +15,18 @@ import time
 from pathlib import Path
 
 from src import heartbeat
-from src.launch import __main__ as launcher
-from src.launch import attempts, job
 
 STEPS = 600
+
+
+def launch():
+    """Start the launcher, with other programs."""
+    from src.launch import __main__ as launcher  # the programs start faster without it
+    from src.launch import attempts, job
+
+    job.command = launcher.command = command
+    attempts.GRACE = attempts.ASKED_GRACE = 2.0
+    launcher.run_command(launcher.main)
 
 
 def command(place, logs, arguments):
@@ -99,8 +107,6 @@ if __name__ == "__main__":
     part, *rest = sys.argv[1:]
     if part == "launcher":
         sys.argv = ["src.launch", *rest]
-        job.command = launcher.command = command
-        attempts.GRACE = attempts.ASKED_GRACE = 2.0
-        launcher.run_command(launcher.main)
+        launch()
     else:
         {"msrun": msrun, "scheduler": scheduler, "worker": worker}[part](*rest)
