@@ -90,7 +90,7 @@ def _as_asked(job: Job, asked: Asked) -> bool:
 
 def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
     """Whether a job that was asked to end will not do so by itself."""
-    if asked.number is None or job.over():
+    if asked.number is None or job.over() or job.finished is not None:
         return None
     name = signal.Signals(asked.number).name
     if asked.again:

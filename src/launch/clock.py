@@ -6,7 +6,7 @@ in between. The silence of others is therefore measured in the time that the lau
 
 import time
 
-LONGEST = 5.0  # seconds between two readings that count; its loops read it several times a second
+LONGEST = 2.0  # seconds between two readings that count; its loops read it several times a second
 
 _last, _asleep = time.monotonic(), 0.0
 

@@ -35,7 +35,7 @@ class Limits:
     """Seconds after which something counts as lost."""
 
     silence: float = 60.0  # of a worker, the scheduler, or another host's launcher
-    grace: float = 20.0  # without progress after Ctrl-C or SIGTERM
+    grace: float = 20.0  # without progress after Ctrl-C or SIGTERM, and for MindSpore's own end
     wait: float = 300.0  # for the other hosts at the start
 
 
@@ -99,7 +99,7 @@ class Job:
 
         MindSpore sometimes crashes or hangs while it ends; once all work is written, that harms nobody.
         """
-        return self.msrun.poll() is not None or _past(self.ended, SETTLE) or _past(self.finished, self.limits.silence)
+        return self.msrun.poll() is not None or _past(self.ended, SETTLE) or _past(self.finished, self.limits.grace)
 
     def ask(self, number: int) -> None:
         """Pass a signal on to the workers, once to each."""

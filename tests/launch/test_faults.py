@@ -79,7 +79,7 @@ def end(program):
 
 @pytest.mark.parametrize("after", ["crash:1", pytest.param("linger:0", marks=pytest.mark.slow)])
 def test_two_hosts_train_to_the_end_and_what_mindspore_does_after_it_harms_nobody(launchers, after):
-    for program in launchers.both(steps=5, pretend=after):
+    for program in launchers.both("--grace", 2, steps=5, pretend=after):
         output, status = end(program)
         assert status == 0, output
         assert "step 5/5" in output
