@@ -291,21 +291,6 @@ def test_slow_and_lossy_cable_is_no_silence(tmp_path):
 
 
 @slow
-@slow_cables
-def test_training_over_a_slow_cable(tmp_path):
-    """200 ms each way; the losses are those of a fast cable. With 5 % loss MindSpore may not even join its workers."""
-    losses = []
-    for delay in (0.0, 0.2):
-        with Stand(2, delay) as stand:
-            job = Job(stand, tmp_path / str(delay))
-            for output, status in ends(job.all("--silence", 30, overrides=["train.iterations=3"])):
-                assert status == 0, output
-            losses.append(steps(job.output(0)))
-    assert losses[0].keys() == losses[1].keys()
-    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
-
-
-@slow
 @needs_hosts
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_one_launcher_saves_everywhere(tmp_path, number):
