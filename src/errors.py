@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 
 
@@ -31,13 +32,19 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"error: {error.filename or 'writing'}: {error.strerror}; make room and try again", file=sys.stderr)
+        _complain(f"error: {error.filename or 'writing'}: {error.strerror}; make room and try again")
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _complain("interrupted")
         sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    """Print a message, unless it goes to a full disk itself: the status tells as well."""
+    with suppress(OSError):
+        print(message, file=sys.stderr)

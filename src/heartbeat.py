@@ -8,15 +8,15 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 JOB = "SEGMENTATION_JOB"  # in the environment of all processes of a job: a name that no other job has
 PERIOD = 1.0  # seconds between two beats
 
-_state = {"step": 0, "ticks": 0, "busy": False}
-_started = threading.Event()
+_state = {"step": 0, "ticks": 0, "busy": False, "finished": False}
+_finished = threading.Event()
+_threads: list[threading.Thread] = []  # one, once it beats
 
 
 def address(job: str) -> str:
@@ -26,10 +26,11 @@ def address(job: str) -> str:
 
 def start() -> None:
     """Begin to beat if a launcher started this process as a worker; later calls do nothing."""
-    if JOB not in os.environ or os.environ.get("MS_ROLE") != "MS_WORKER" or _started.is_set():
+    if JOB not in os.environ or os.environ.get("MS_ROLE") != "MS_WORKER" or _threads:
         return
-    _started.set()
-    threading.Thread(target=_beat, args=(os.environ[JOB], int(os.environ["RANK_ID"])), daemon=True).start()
+    where = (os.environ[JOB], int(os.environ["RANK_ID"]))
+    _threads.append(threading.Thread(target=_beat, args=where, daemon=True))
+    _threads[0].start()
 
 
 def tick(step: int | None = None, busy: bool = False) -> None:
@@ -43,6 +44,14 @@ def tick(step: int | None = None, busy: bool = False) -> None:
     _state["busy"] = busy
     if step is not None:
         _state["step"] = step
+
+
+def finish() -> None:
+    """Note, with a last beat, that everything is done and written; what follows is MindSpore's own end."""
+    _state["finished"] = True
+    _finished.set()
+    for thread in _threads:
+        thread.join(PERIOD)
 
 
 def ticking(function: Callable) -> Callable:
@@ -59,7 +68,10 @@ def ticking(function: Callable) -> Callable:
 def _beat(job: str, rank: int) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
+        last = False
         while True:
             with suppress(OSError):  # the launcher is busy or gone
                 sender.sendto(json.dumps({"rank": rank, **_state}).encode(), address(job))
-            time.sleep(PERIOD)
+            if last:
+                return
+            last = _finished.wait(PERIOD)

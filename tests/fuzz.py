@@ -144,12 +144,12 @@ def configs(folder):
 
 
 def records(folder):
-    from src.data.mindrecord import check_records, read_metadata, write_records
+    from src.data.catalog import load_dataset_info
+    from src.data.mindrecord import write_records
+    from src.data.records import check_records, read_metadata
     from src.schema.data import ShapesConfig
 
     whole, copy = folder / "whole", folder / "copy"
-    from src.data.catalog import load_dataset_info
-
     shapes = ShapesConfig(train=2, val=2, size=[32, 32], seed=0)
     metadata = write_records(load_dataset_info("shapes", None, None), None, whole, shapes=shapes)
     names = ("metadata.json", "manifest.json", "val.mindrecord", "val.mindrecord.db")
@@ -167,7 +167,9 @@ def records(folder):
 
 def images(folder):
     from src.data.catalog import load_dataset_info
-    from src.data.label_check import check_image, encode_png, map_label
+    from src.data.decoding import encode_png
+    from src.data.image_file import read_image
+    from src.data.label_check import map_label, read_label
     from src.data.shapes import scene
 
     image, label = scene(0, "train", 0, (32, 32))
@@ -177,9 +179,10 @@ def images(folder):
 
     def read(damaged, name):
         if name == "image.png":
-            check_image(damaged)
+            read_image(damaged)
         else:
-            assert map_label(damaged, info, (32, 32)).shape == (32, 32)
+            raw = read_label(damaged)
+            assert map_label(damaged, raw, info).shape == raw.shape
 
     return [folder / "image.png", folder / "label.png"], read
 

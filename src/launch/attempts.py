@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from src.launch import clock
 from src.launch.hosts import Hosts
 from src.launch.job import Job, Limits, Trouble
 from src.launch.meeting import Meeting, NeverCame
@@ -29,7 +30,7 @@ class Asked:
         """The signals' handler."""
         self.again = self.number is not None
         if self.number is None:
-            self.number, self.at = number, time.monotonic()
+            self.number, self.at = number, clock.now()
 
     def __bool__(self) -> bool:
         return self.number is not None
@@ -53,14 +54,17 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
     """Watch one attempt to its end; nothing of it is left afterwards."""
     trouble: Trouble | None = None
     try:
-        while trouble is None and not (job.over() and hosts.all_done):
+        while trouble is None:
             job.look()
             if asked.number is not None:
                 job.ask(asked.number)
+            over = job.over()  # asked before `trouble`, which then knows how it ended
             own = None if _as_asked(job, asked) else job.trouble()
-            trouble = own or hosts.turn(job.workers.step(), job.over()) or _hung(job, asked, limits)
+            trouble = own or hosts.turn(job.workers.step(), over) or _hung(job, asked, limits)
             if trouble:
                 hosts.report(trouble)
+            elif over and hosts.all_done:
+                break
             else:
                 time.sleep(POLL)
     finally:
@@ -86,12 +90,12 @@ def _as_asked(job: Job, asked: Asked) -> bool:
 
 def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
     """Whether a job that was asked to end will not do so by itself."""
-    if asked.number is None or job.over():
+    if asked.number is None or job.over() or job.finished is not None:
         return None
     name = signal.Signals(asked.number).name
     if asked.again:
         return Trouble(f"stopped by a second signal after {name}, without saving", asked=True)
-    if time.monotonic() - max(asked.at, job.workers.moved()) > limits.grace:
+    if clock.now() - max(asked.at, job.workers.moved()) > limits.grace:
         return Trouble(f"no progress for {limits.grace:.0f} s after {name}; stopped without saving", asked=True)
     return None
 

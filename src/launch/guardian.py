@@ -54,8 +54,14 @@ def main(job: str, limit: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     source = sys.stdin.fileno()
-    while select.select([source], [], [], limit)[0] and os.read(source, 1024):
-        pass
+    silent = 0
+    while silent < limit:  # in turns of a second: while the whole machine sleeps it does not count
+        if not select.select([source], [], [], 1.0)[0]:
+            silent += 1
+        elif os.read(source, 1024):
+            silent = 0
+        else:
+            break
     ask_workers(job)
     kill_marked(job)
 

@@ -6,7 +6,7 @@ All of them talk to the first host's, which passes on what one of them has seen.
 import time
 
 from src.launch.job import Limits, Trouble
-from src.launch.wire import Message, Wire
+from src.launch.wire import Message, Wire, leave
 
 PERIOD = 1.0  # seconds between two signs of life
 
@@ -53,10 +53,7 @@ class Hosts:
 
     def leave(self) -> None:
         """Close the connections, when what was said has had its time to arrive."""
-        for wire in self.wires.values():
-            if self.own == 0:
-                wire.drain(2.0)  # the others close first
-            wire.end("left")
+        leave(self.wires.values(), 0.0 if self.own else 2.0, "left")  # the others close first
 
     def _say(self, message: Message) -> None:
         for wire in self.wires.values():

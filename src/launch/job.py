@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from src.heartbeat import JOB
+from src.launch import clock
 from src.launch.cluster import Cluster, search_path
 from src.launch.guardian import Guardian
 from src.launch.logs import Logs, last_words
@@ -34,7 +35,7 @@ class Limits:
     """Seconds after which something counts as lost."""
 
     silence: float = 60.0  # of a worker, the scheduler, or another host's launcher
-    grace: float = 20.0  # without progress after Ctrl-C or SIGTERM
+    grace: float = 20.0  # without progress after Ctrl-C or SIGTERM, and for MindSpore's own end
     wait: float = 300.0  # for the other hosts at the start
 
 
@@ -69,13 +70,14 @@ class Job:
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.asked: set[int] = set()  # process ids that have had a signal
         self.ended: float | None = None  # when all workers were first seen to have ended
+        self.finished: float | None = None  # when one of them said that all work is done
         self.workers = Workers(mark, place.local)
         self.guardian = Guardian(mark, limits.silence + 30)
-        # The launcher decides who is lost; MindSpore's own limit must not be the shorter one.
+        # The launcher decides who is lost. MindSpore's own limit counts a sleep of the machine as silence: it is long.
         defaults = {
             **DEFAULTS,
             "LOCAL_WORLD_SIZE": str(place.local),
-            "MS_NODE_TIMEOUT": str(round(limits.silence) + 30),
+            "MS_NODE_TIMEOUT": str(round(limits.silence) + 3600),
         }
         environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark}
         with logs.msrun.open("w") as log:
@@ -89,14 +91,19 @@ class Job:
         self.guardian.beat()
         self.workers.look(self.msrun.pid)
         if self.ended is None and self.workers.ended():
-            self.ended = time.monotonic()
-        if not self.failed and (found := self.workers.failures()):
+            self.ended = clock.now()
+        if self.finished is None and self.workers.finished:
+            self.finished = clock.now()
+        if not self.failed and self.finished is None and (found := self.workers.failures()):
             self.failed = self._told_by_logs() or found  # msrun kills the others, which are then not to blame
         self.logs.show()
 
     def over(self) -> bool:
-        """Whether all workers of this machine have ended; msrun has had the time to say how."""
-        return self.msrun.poll() is not None or (self.ended is not None and time.monotonic() - self.ended > SETTLE)
+        """Whether all workers of this machine have ended, and msrun has had the time to say how.
+
+        MindSpore sometimes crashes or hangs while it ends; once all work is written, that harms nobody.
+        """
+        return self.msrun.poll() is not None or _past(self.ended, SETTLE) or _past(self.finished, self.limits.grace)
 
     def ask(self, number: int) -> None:
         """Pass a signal on to the workers, once to each."""
@@ -106,6 +113,8 @@ class Job:
 
     def trouble(self) -> Trouble | None:
         """What has gone wrong, if anything has."""
+        if self.finished is not None:
+            return None
         if not self.failed and (self.msrun.poll() or self.over()):
             self.failed = self._told_by_logs()
         if self.failed:
@@ -161,3 +170,8 @@ class Job:
         words = {rank: "".join(last_words(self.logs.worker(rank), 1)) for rank in self.place.ranks}
         mistaken = [rank for rank, last in words.items() if last.startswith("error:")]
         return told or dict.fromkeys(mistaken, "ended with status 2")
+
+
+def _past(moment: float | None, seconds: float) -> bool:
+    """Whether a moment was more than so many seconds ago."""
+    return moment is not None and clock.now() - moment > seconds

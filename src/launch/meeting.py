@@ -10,10 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from src.errors import UserError
+from src.launch import clock
 from src.launch.agreement import Facts, difference
 from src.launch.cluster import Cluster
 from src.launch.job import Limits
-from src.launch.wire import Message, Wire, challenge, job_key, proof, proven
+from src.launch.wire import Message, Wire, challenge, job_key, leave, proof, proven
 
 PERIOD = 1.0  # seconds between two signs of life
 POLL = 0.05
@@ -69,7 +70,7 @@ class Meeting:
         return listener
 
     def _receive_all(self) -> dict[int, Wire]:
-        deadline = time.monotonic() + self.limits.wait
+        deadline = clock.now() + self.limits.wait
         guests: dict[Wire, str] = {}  # connection: its challenge
         hosts: dict[int, Wire] = {}
         instances: dict[int, str] = {}
@@ -93,7 +94,7 @@ class Meeting:
                     del hosts[host]
             missing = [host for host in range(1, self.place.nodes) if host not in hosts]
             names = ", ".join(f"host {host}" for host in missing)
-            if time.monotonic() > deadline:
+            if clock.now() > deadline:
                 reason = f"{names} did not come within {self.limits.wait:.0f} s"
                 self._dismiss([*hosts.values()], {"never came": reason})
                 raise NeverCame(reason)
@@ -156,10 +157,10 @@ class Meeting:
 
     # ------------------------------------------------------------------------------------ at the other hosts
     def _go_there(self) -> Wire:
-        deadline = time.monotonic() + self.limits.wait
+        deadline = clock.now() + self.limits.wait
         where = f"host 0 at {self.place.address}:{self.port}"
         print(f"going to {where}", flush=True)
-        while time.monotonic() < deadline:
+        while clock.now() < deadline:
             self._check_asked([])
             with suppress(OSError):
                 connection = socket.create_connection((self.place.address, self.port), timeout=2)
@@ -192,7 +193,7 @@ class Meeting:
                 elif "waiting" in message and message["waiting"] != told:
                     told = message["waiting"]
                     print(f"host 0 waits for {told}", flush=True)
-            if not known and time.monotonic() > deadline:
+            if not known and clock.now() > deadline:
                 break
             if known and time.monotonic() - spoken > PERIOD:
                 spoken = time.monotonic()
@@ -211,6 +212,4 @@ class Meeting:
     def _dismiss(wires: list[Wire], message: Message, seconds: float = 2.0) -> None:
         for wire in wires:
             wire.send(message)
-        for wire in wires:
-            wire.drain(seconds)
-            wire.end("dismissed")
+        leave(wires, seconds, "dismissed")

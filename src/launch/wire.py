@@ -10,7 +10,10 @@ import json
 import secrets
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
+
+from src.launch import clock
 
 LARGEST = 1 << 18  # bytes of a line, and of what waits to be sent
 
@@ -30,12 +33,12 @@ class Wire:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.incoming, self.outgoing = b"", b""
-        self.heard = time.monotonic()
+        self.heard = clock.now()
         self.closed: str | None = None
 
     def silence(self) -> float:
         """Seconds since something last came."""
-        return time.monotonic() - self.heard
+        return clock.now() - self.heard
 
     def send(self, message: Message) -> None:
         """Send an object, now or as soon as the other side takes it."""
@@ -59,7 +62,7 @@ class Wire:
                 self.end("went away")
                 break
             self.incoming += piece
-            self.heard = time.monotonic()
+            self.heard = clock.now()
             if len(self.incoming) > LARGEST:
                 self.end("sent more than a launcher sends")
         *lines, self.incoming = self.incoming.split(b"\n")
@@ -96,6 +99,14 @@ class Wire:
             self.end("sent what no launcher sends")
             return None
         return message
+
+
+def leave(wires: Iterable[Wire], seconds: float, reason: str) -> None:
+    """Close connections, after all of them together have had some time to `Wire.drain`."""
+    deadline = time.monotonic() + seconds
+    for wire in wires:
+        wire.drain(deadline - time.monotonic())
+        wire.end(reason)
 
 
 def job_key(address: str, port: int, secret: str) -> bytes:

@@ -9,13 +9,13 @@ process's own: no clock of another process or machine is ever read.
 import json
 import os
 import socket
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
 
 from src.heartbeat import address
+from src.launch import clock
 from src.launch.processes import GONE, how_it_ended, pulse
 
 LARGEST = 4096  # bytes of a beat
@@ -30,24 +30,25 @@ class Worker:
 
     process: psutil.Process
     name: str
-    heard: float = field(default_factory=time.monotonic)  # its last sign of life
-    moved: float = field(default_factory=time.monotonic)  # when its work last moved on
+    heard: float = field(default_factory=clock.now)  # its last sign of life
+    moved: float = field(default_factory=clock.now)  # when its work last moved on
     step: int | None = None
     ticks: int = 0
     busy: bool = False
+    finished: bool = False  # its work is done and written
     used: int = 0  # processor time, in the kernel's units
-    looked: float = field(default_factory=time.monotonic)
+    looked: float = field(default_factory=clock.now)
 
     def hear(self, beat: dict) -> None:
         """Take a beat."""
-        self.heard = time.monotonic()
-        self.busy = bool(beat["busy"])
+        self.heard = clock.now()
+        self.busy, self.finished = bool(beat["busy"]), bool(beat.get("finished"))
         if int(beat["ticks"]) != self.ticks:
             self.ticks, self.step, self.moved = int(beat["ticks"]), int(beat["step"]), self.heard
 
     def look(self) -> None:
         """Compare its processor time with that of a second ago."""
-        now = time.monotonic()
+        now = clock.now()
         if now - self.looked < 1:
             return
         found = pulse(self.process.pid)
@@ -62,7 +63,7 @@ class Worker:
 
     def silence(self) -> float:
         """Seconds since its last sign of life."""
-        return time.monotonic() - self.heard
+        return clock.now() - self.heard
 
     def place(self) -> str:
         """Where it stood, in words."""
@@ -121,6 +122,11 @@ class Workers:
         """The one that has been silent for more than ``limit`` seconds."""
         running = (one for one in self.everybody() if (found := pulse(one.process.pid)) and not found.ended)
         return next((one for one in running if one.silence() > limit), None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether one of them has said that all work is done; none says so before all are at the end."""
+        return any(worker.finished for worker in self.by_rank.values())
 
     def step(self) -> int | None:
         """The last step that any of them told of."""

@@ -13,7 +13,7 @@ from src.files import write_text
 from src.schema import Config
 
 if TYPE_CHECKING:
-    from tensorboardX import SummaryWriter
+    from src.training.events import Events
 
 # Keys that may differ when a run is resumed: none of them changes the training so far.
 FREE_TO_CHANGE = (
@@ -34,7 +34,7 @@ class RunFolder:
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.curves = self.path / "curves.png"
         self._metrics: TextIO | None = None
-        self._tensorboard: SummaryWriter | None = None
+        self._tensorboard: Events | None = None
 
     def resume_from(self, resume: str, config: Config) -> Path | None:
         """Return the checkpoint to continue from, or None to start anew.
@@ -60,7 +60,7 @@ class RunFolder:
         A killed run may have logged steps after its last checkpoint; they are repeated and would otherwise appear
         twice.
         """
-        from tensorboardX import SummaryWriter
+        from src.training.events import Events
 
         try:
             self.last.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class RunFolder:
             kept = [line for line in self.read_metrics() if line["step"] <= step] if step else []
             write_text(self.metrics_file, "".join(json.dumps(line) + "\n" for line in kept))
             self._metrics = self.metrics_file.open("a", encoding="utf-8")
-            self._tensorboard = SummaryWriter(str(self.path / "tensorboard"), purge_step=step + 1)
+            self._tensorboard = Events(self.path / "tensorboard", step + 1)
         except OSError as error:
             raise UserError(f"--output {self.path}: cannot be written ({error.strerror or error})") from None
 
@@ -79,15 +79,18 @@ class RunFolder:
             for key, value in values.items()
         }
         assert self._metrics and self._tensorboard, "nothing is logged before `open`"
+        group = values.get("split", "train")
+        numbers = {
+            f"{group}/{key}": value
+            for key, value in clean.items()
+            if isinstance(value, (int, float)) and key not in ("step", "epoch")
+        }
         try:
             self._metrics.write(json.dumps(clean) + "\n")
             self._metrics.flush()
+            self._tensorboard.add(numbers, values["step"])
         except OSError as error:
-            raise UserError(f"{self.metrics_file}: cannot be written ({error.strerror})") from None
-        group = values.get("split", "train")
-        for key, value in clean.items():
-            if isinstance(value, (int, float)) and key not in ("step", "epoch"):
-                self._tensorboard.add_scalar(f"{group}/{key}", value, values["step"])
+            raise UserError(f"{self.path}: cannot be written ({error.strerror}); the same command continues") from None
 
     def close(self) -> None:
         """Close the files; what does not fit on a full disk is lost."""

@@ -134,6 +134,7 @@ class Trainer:
                 place = f"interrupted at step {self.progress.step} by {by}"
                 print(f"{place}; saved {self.folder.last}; the same command continues")
         wait_for_all()  # whoever ends first must not be taken for dead while the first still writes
+        heartbeat.finish()
         return INTERRUPTED if stopped and self.chief and interrupt.signal == signal.SIGINT else 0
 
     def _update(self, batches, interrupt: Interrupt, sunk: Callable | None) -> tuple[dict[str, float], float]:

@@ -3,8 +3,8 @@
     python -m tests.launch.pretend launcher ARGUMENTS OF src.launch
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
-they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once), or
-PRETEND=deaf, which hangs at step 3 and hears no signal.
+they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once),
+PRETEND=crash:RANK or PRETEND=linger:RANK when all is done, or PRETEND=deaf, which hangs at step 3 and hears no signal.
 """
 
 import os
@@ -15,10 +15,18 @@ import time
 from pathlib import Path
 
 from src import heartbeat
-from src.launch import __main__ as launcher
-from src.launch import attempts, job
 
 STEPS = 600
+
+
+def launch():
+    """Start the launcher, with other programs."""
+    from src.launch import __main__ as launcher  # the programs start faster without it
+    from src.launch import attempts, job
+
+    job.command = launcher.command = command
+    attempts.GRACE = attempts.ASKED_GRACE = 2.0
+    launcher.run_command(launcher.main)
 
 
 def command(place, logs, arguments):
@@ -87,6 +95,11 @@ def worker(output):
     if asked and rank == 0:
         saved.write_text(str(step))
         print(f"interrupted at step {step}; saved", flush=True)
+    heartbeat.finish()
+    if (fault, rest) == ("crash", str(rank)):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if (fault, rest) == ("linger", str(rank)):
+        time.sleep(600)
     sys.exit(130 if asked and asked[0] == signal.SIGINT and rank == 0 else 0)
 
 
@@ -94,8 +107,6 @@ if __name__ == "__main__":
     part, *rest = sys.argv[1:]
     if part == "launcher":
         sys.argv = ["src.launch", *rest]
-        job.command = launcher.command = command
-        attempts.GRACE = attempts.ASKED_GRACE = 2.0
-        launcher.run_command(launcher.main)
+        launch()
     else:
         {"msrun": msrun, "scheduler": scheduler, "worker": worker}[part](*rest)

@@ -77,8 +77,9 @@ def end(program):
     return output, program.returncode
 
 
-def test_two_hosts_train_to_the_end(launchers):
-    for program in launchers.both(steps=5):
+@pytest.mark.parametrize("after", ["crash:1", pytest.param("linger:0", marks=pytest.mark.slow)])
+def test_two_hosts_train_to_the_end_and_what_mindspore_does_after_it_harms_nobody(launchers, after):
+    for program in launchers.both("--grace", 2, steps=5, pretend=after):
         output, status = end(program)
         assert status == 0, output
         assert "step 5/5" in output
@@ -106,9 +107,9 @@ def test_killed_part_ends_both_hosts(launchers, host, role, words):
     assert not launchers.left()
 
 
-@pytest.mark.parametrize("host", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_launcher_ends_the_other_host_and_leaves_no_process(launchers, host):
-    programs = launchers.both(pretend="deaf")
+@pytest.mark.parametrize(("host", "pretend"), [(0, ""), pytest.param(1, "deaf", marks=pytest.mark.slow)])
+def test_killed_launcher_ends_the_other_host_and_leaves_no_process(launchers, host, pretend):
+    programs = launchers.both(pretend=pretend)
     for program in programs:
         read_until(program, "step 3/600")
     launchers.look()
@@ -137,17 +138,17 @@ def test_stopped_launcher_is_named_with_the_time_of_its_silence(launchers):
 
 
 def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
-    program = launchers.start(hosts=1, steps=80)
-    read_until(program, "step 5/80")
+    program = launchers.start(hosts=1)
+    read_until(program, "step 5/600")
     second = next(
         child
         for child in psutil.Process(program.pid).children(recursive=True)
         if (child.environ().get("MS_ROLE"), child.environ().get("RANK_ID")) == ("MS_WORKER", "1")
     )
     second.suspend()
-    read_until(program, "step 15/80")  # a second later
+    read_until(program, "step 15/600")  # a second later
     second.resume()
-    read_until(program, "step 60/80")
+    read_until(program, "step 50/600")  # longer than the limit
     launchers.look()
     second.suspend()
     output, status = end(program)
@@ -205,7 +206,6 @@ def test_restarts_continue_from_what_was_saved(launchers):
 
 def test_restarts_are_given_up_with_the_reason(launchers):
     program = launchers.start("--restarts", 1, "--backoff", 0.1, hosts=1, pretend="fail:0:3:1")
-    (launchers.folder / "run").mkdir()
     output, status = end(program)
     assert status == 1
     assert "gave up after 2 attempts: worker 0 ended with status 1" in output

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from src import heartbeat
+from src.launch import clock as clocks
 from src.launch import logs, workers
 from src.launch.cluster import Cluster
 from src.launch.processes import Pulse, in_words, kill_marked, marked
@@ -20,8 +21,17 @@ from tests.commands import ROOT
 def clock(monkeypatch):
     """The launcher's clock, which the test moves."""
     now = [1000.0]
-    monkeypatch.setattr(workers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(workers.clock, "now", lambda: now[0])
     return now
+
+
+def test_time_in_which_the_launcher_sleeps_does_not_count(monkeypatch):
+    real = [1000.0]
+    monkeypatch.setattr(clocks.time, "monotonic", lambda: real[0])
+    begin = clocks.now()
+    for pause, counted in ((1.0, 1.0), (600.0, 1.0 + clocks.LONGEST), (0.5, 1.5 + clocks.LONGEST)):
+        real[0] += pause
+        assert clocks.now() - begin == pytest.approx(counted)
 
 
 @pytest.fixture
@@ -92,12 +102,14 @@ def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
         monkeypatch.setenv(heartbeat.JOB, job)
         monkeypatch.setenv("MS_ROLE", "MS_WORKER")
         monkeypatch.setenv("RANK_ID", "0")
-        program = "from src import heartbeat as h; import time; h.tick(3); h.start(); h.start(); time.sleep(60)"
-        beating = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+        program = (
+            "from src import heartbeat as h; import time; h.tick(3); h.start(); h.start(); h.finish(); time.sleep(60)"
+        )
+        beating = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE)
         deadline = time.monotonic() + 30
-        while found.step() is None and time.monotonic() < deadline:
+        while not found.finished and time.monotonic() < deadline:
             found.look(os.getpid())
-        assert found.step() == 3
+        assert found.step() == 3 and found.finished
         assert kill_marked(job) == []
         assert beating.wait() == -9
     finally:
@@ -107,7 +119,7 @@ def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
 def test_without_a_launcher_nothing_beats(monkeypatch):
     monkeypatch.delenv(heartbeat.JOB, raising=False)
     heartbeat.start()
-    assert not heartbeat._started.is_set()
+    assert not heartbeat._threads
     assert heartbeat.ticking(lambda value: value + 1)(2) == 3
 
 
