@@ -21,8 +21,8 @@ _EFFNET = ROOT / "config" / "fpn_effnet_lite0_camvid.yaml"
 CASES = {
     "fpn-resnet18": Case(_RESNET18),
     "fpn-effnet": Case(_EFFNET, ("model.decoder.channels=128",)),
-    "ecenet-resnet18": Case(_RESNET18, ("model.decoder.name=ecenet",)),
-    "cpt-resnet18": Case(_RESNET18, ("model.decoder.name=cpt",)),
+    "ecenet-resnet18": Case(_RESNET18, ("model.decoder.name=ecenet", "model.decoder.channels=128")),
+    "cpt-resnet18": Case(_RESNET18, ("model.decoder.name=cpt", "model.decoder.channels=128")),
     "csnet-resnet18": Case(
         _RESNET18,
         (
