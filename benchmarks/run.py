@@ -94,9 +94,9 @@ def main():
     torch.manual_seed(0)
     network = build_network(config["model"], classes).to(memory_format=layout).train()
     if job["part"] == "eval":
+        result = size(network, torch.zeros((1, 3, *config["data"]["crop"])))
         step, images = evaluation(network, Path(job["folder"]), config["data"], classes, layout)
-        shape = (1, 3, *config["data"]["crop"])
-        result = size(network, torch.zeros(shape)) | measure(step, images, job["warmup"], job["steps"])
+        result |= measure(step, images, job["warmup"], job["steps"])
     else:
         image, label = batch(config, classes, layout)
         criterion = Criterion(config["losses"], classes)

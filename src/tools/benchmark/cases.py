@@ -21,8 +21,8 @@ _EFFNET = ROOT / "config" / "fpn_effnet_lite0_camvid.yaml"
 CASES = {
     "fpn-resnet18": Case(_RESNET18),
     "fpn-effnet": Case(_EFFNET, ("model.decoder.channels=128",)),
-    "ecenet-resnet18": Case(_RESNET18, ("model.decoder.name=ecenet",)),
-    "cpt-resnet18": Case(_RESNET18, ("model.decoder.name=cpt",)),
+    "ecenet-resnet18": Case(_RESNET18, ("model.decoder.name=ecenet", "model.decoder.channels=128")),
+    "cpt-resnet18": Case(_RESNET18, ("model.decoder.name=cpt", "model.decoder.channels=128")),
     "csnet-resnet18": Case(
         _RESNET18,
         (
@@ -35,5 +35,11 @@ CASES = {
     "fpn-swin-tiny": Case(_RESNET18, ("model.backbone.name=swin_tiny", "train.batch_size=2")),
     "eval-camvid": Case(_RESNET18, (), "evaluate"),
 }
-# Of eval-camvid without data.root: scenes of CamVid's size.
-SCENES = ("data.name=shapes", "data.shapes.train=1", "data.shapes.val=24", "data.shapes.size=[360,480]")
+# Of eval-camvid without data.root: scenes of CamVid's size. (Another data.name starts the section afresh.)
+SCENES = (
+    "data.name=shapes",
+    "data.crop=[352,352]",
+    "data.shapes.train=1",
+    "data.shapes.val=24",
+    "data.shapes.size=[360,480]",
+)

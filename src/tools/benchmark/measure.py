@@ -15,7 +15,7 @@ class Work:
     step: Callable[[], object]
     images: int
     what: str
-    parameters: int | None = None  # trained ones, of a training step
+    parameters: int | None = None  # trained ones of the whole network, where it is run
 
 
 def measure(work: Work, warmup: int, steps: int) -> dict[str, Any]:

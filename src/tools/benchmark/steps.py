@@ -33,8 +33,7 @@ def train_step(config: Config) -> Work:
             result = step(image, label, part == parts - 1).asnumpy()
         return result
 
-    parameters = sum(parameter.size for parameter in network.trainable_params())
-    return Work(update, config.train.batch_size, _batch(config), parameters)
+    return Work(update, config.train.batch_size, _batch(config), _parameters(network))
 
 
 def loss_step(config: Config) -> Work:
@@ -76,12 +75,13 @@ def evaluation(config: Config) -> Work:
     data, split = config.data, config.data.val_split
     metadata = ensure_records(data, [split])
     facts = metadata.split(split)
-    runner = network_runner(build_model(config.model, len(metadata.classes)), facts.size is not None)
+    network = build_model(config.model, len(metadata.classes))
+    runner = network_runner(network, facts.size is not None)
 
     def run():
         return evaluate(runner, EvalPipeline(data.records, split, data), metadata.classes, config.eval, "untrained")
 
-    return Work(run, facts.count, f"{facts.count} images, {data.workers} threads")
+    return Work(run, facts.count, f"{facts.count} images, {data.workers} threads", _parameters(network))
 
 
 def data_batch(config: Config) -> Work:
@@ -126,3 +126,7 @@ def num_classes(config: Config) -> int:
 
 def _batch(config: Config) -> str:
     return f"batch {config.train.batch_size} at {'x'.join(map(str, config.data.crop))}"
+
+
+def _parameters(network) -> int:
+    return sum(parameter.size for parameter in network.trainable_params())

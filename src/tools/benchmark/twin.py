@@ -43,19 +43,20 @@ def run_twin(part: str, config: Config, classes: int, tuned: bool = False, **job
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(job, default=str), encoding="utf-8")
-        return run([PYTHON, FOLDER / "run.py", file], environment, "the PyTorch twin")
+        return json.loads(run([PYTHON, FOLDER / "run.py", file], environment, "the PyTorch twin").splitlines()[-1])
 
 
-def run(command: list, environment: dict[str, str], what: str) -> dict[str, Any]:
-    """Run a program whose last line is JSON and return that.
+def run(command: list, environment: dict[str, str], what: str) -> str:
+    """Run a program in the folder of the checkout and return what it wrote to standard output.
 
     Raises:
         UserError: the program failed.
     """
-    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
+    words = list(map(str, command))
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{what} failed with status {done.returncode}:\n{done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout
 
 
 def first_environment() -> dict[str, str]:
