@@ -10,17 +10,17 @@ pixels, mu_c is the mean of its features f_p; a and b are two such classes, and 
     euclidean   intra = mean_c mean_p [|f_p - mu_c| - delta_v]+^2     inter = mean_ab [2 delta_d - |mu_a - mu_b|]+^2
                                                                       delta_v 0.5, delta_d 1.5
 
-The label is resized to the features by nearest neighbor. Scope ``image`` takes classes and centers from each image
-and averages over the images that have such a class; an image with only one counts with inter 0, an image with none does
-not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has enough pixels, values
-and gradients are 0. Gradients flow through the centers.
+A pixel of the features has the class of its cell of the label if that is pure enough (`majority_label`). Scope
+``image`` takes classes and centers from each image and averages over the images that have such a class; an image with
+only one counts with inter 0, an image with none does not count. Scope ``batch`` takes them from the whole batch, over
+all workers. Where no class has enough pixels, values and gradients are 0. Gradients flow through the centers.
 """
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.models.layers.labels import resize_nearest
+from src.models.layers.labels import majority_label
 from src.parallel import MeanOverWorkers, SumOverWorkers, world_size
 
 MARGINS = {"cosine": (0.05, 0.1), "euclidean": (0.5, 1.5)}  # distance: delta_v, delta_d
@@ -45,6 +45,7 @@ class Consistency(nn.Cell):
         distance: a key of ``MARGINS``.
         scope: ``image`` or ``batch``.
         min_pixels: least number of pixels, at the features' size, for a class to take part.
+        purity: least share of its class in a cell's labeled pixels, see `majority_label`.
         intra_margin: delta_v, or None for that of ``MARGINS``.
         inter_margin: delta_d, or None for that of ``MARGINS``.
     """
@@ -58,6 +59,7 @@ class Consistency(nn.Cell):
         min_pixels=8,
         intra_margin=None,
         inter_margin=None,
+        purity=0.75,
     ):
         super().__init__()
         defaults = MARGINS[distance]
@@ -68,6 +70,7 @@ class Consistency(nn.Cell):
         self.cosine = distance == "cosine"
         self.whole_batch = scope == "batch"
         self.min_pixels = min_pixels
+        self.purity = purity
         self.workers = float(world_size())
         self.sum_over_workers = SumOverWorkers()
         self.mean_over_workers = MeanOverWorkers()
@@ -79,7 +82,7 @@ class Consistency(nn.Cell):
         features = features.astype(ms.float32).reshape(batch, channels, height * width)
         if self.cosine:
             features = _unit(features)
-        member = self._one_hot(resize_nearest(label, (height, width)))
+        member = self._one_hot(majority_label(label, (height, width), self.num_classes, self.ignore_index, self.purity))
         # From here on G = B images, or G = 1 group of all of them.
         counts = member.reshape(batch * self.num_classes, -1).sum(1).reshape(batch, self.num_classes)
         sums = _product(features, member.swapaxes(1, 2))

@@ -70,6 +70,9 @@ class ConsistencyConfig(Section):
     """Where the center of a class is taken: over each image, or over the whole batch of all workers."""
     min_pixels: Count = 8
     """Pixels of a class, at the features' size, from which on it takes part."""
+    purity: Share = 0.75
+    """Share of a cell's labeled pixels that its most frequent class must have for the cell to take part; the feature
+    report and the class means read it too."""
     intra_margin: Margin | None = None
     """Distance to its center up to which a pixel costs nothing; null: 0.05 with `cosine`, 0.5 with `euclidean`."""
     inter_margin: Margin | None = None

