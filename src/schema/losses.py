@@ -30,7 +30,14 @@ class CrossEntropyConfig(Section):
 
 
 class AuxiliaryConfig(Section):
-    """Softmax cross entropy of the auxiliary head's logits (FCN, C-S Net)."""
+    """Softmax cross entropy of the auxiliary head's logits (FCN, PSP, C-S Net on either)."""
+
+    weight: NonNegative = 0.4
+    """Factor in the total."""
+
+
+class ConsistentCrossEntropyConfig(Section):
+    """Softmax cross entropy of the C-S features' own logits (C-S Net with `classify_consistent`)."""
 
     weight: NonNegative = 0.4
     """Factor in the total."""
@@ -125,6 +132,7 @@ class LossesConfig(Section):
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None
+    consistent_ce: ConsistentCrossEntropyConfig | None = None
     mask: MaskConfig | None = None
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None

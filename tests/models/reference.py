@@ -24,6 +24,15 @@ def conv_norm_relu(x, p, name):
     return np.maximum(y * p[f"{name}.bn.gamma"][:, None, None] + p[f"{name}.bn.beta"][:, None, None], 0)
 
 
+def adaptive_pool(x, side):
+    """[B, C, H, W] -> [B, C, side, side]: bin r covers floor(r n / side) .. ceil((r + 1) n / side) - 1."""
+    y, (height, width) = np.empty((*x.shape[:2], side, side)), x.shape[2:]
+    for i, j in np.ndindex(side, side):
+        rows = slice(i * height // side, -(-(i + 1) * height // side))
+        y[:, :, i, j] = x[:, :, rows, j * width // side : -(-(j + 1) * width // side)].mean((2, 3))
+    return y
+
+
 def resize(x, size):
     """Bilinear, half-pixel centers, pixel by pixel: [B, C, h, w] -> [B, C, H, W]."""
     (height, width), (new_height, new_width) = x.shape[2:], size

@@ -1,7 +1,6 @@
 """ECENet's class embeddings: extracted from masks, refined by a gate. Standing: as in ``ecenet``."""
 
 import math
-from functools import lru_cache
 
 import mindspore as ms
 import numpy as np
@@ -11,6 +10,7 @@ from src.errors import UserError
 from src.models.layers.backend import is_static
 from src.models.layers.dense import Dense
 from src.models.layers.norm import LayerNorm
+from src.models.layers.pooling import pooling_matrix
 
 POOLS = (1, 2, 3, 6)  # sides of the fixed grids; the last grid depends on the number of classes
 LARGEST_GRID = 64  # side; the grid of 171 classes has 13
@@ -28,22 +28,6 @@ def grid_side(num_classes, token_ratio):
             f"expected 1 to {LARGEST_GRID}"
         )
     return side + 1 - side % 2
-
-
-@lru_cache(maxsize=64)
-def pooling_matrix(length, sides):
-    """Averaging matrices of an axis, one below the other: [sum(sides), length].
-
-    Bin r of s covers ⌊r n / s⌋ .. ⌈(r + 1) n / s⌉ - 1, as in adaptive average pooling; also where s > n.
-    """
-    rows = []
-    for side in sides:
-        for r in range(side):
-            row = np.zeros(length, np.float32)
-            first, last = r * length // side, -(-(r + 1) * length // side)
-            row[first:last] = 1 / (last - first)
-            rows.append(row)
-    return np.stack(rows)
 
 
 def selection_matrix(sides):
