@@ -4,7 +4,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from src.errors import UserError
-from src.losses.table import BUILDERS, OPTIONAL, losses_of
+from src.losses.table import BUILDERS, OPTIONAL, losses_of, ramps
 from src.models.decoders import DECODERS
 from src.schema import Config
 from src.schema.losses import LossesConfig
@@ -16,25 +16,35 @@ class Criterion(nn.Cell):
     Args:
         losses: (cell, {part: weight}) of each.
 
+        ramps: {part: share of the training over which its weight rises from 0}.
+
     Attributes:
         part_names: names of the entries of the second output.
+        ramped: whether ``construct`` needs to know the progress of the training.
     """
 
-    def __init__(self, losses):
+    def __init__(self, losses, ramps=None):
         super().__init__()
         self.part_names = tuple(name for _, weights in losses for name in weights)
         self.weights = tuple(weight for _, weights in losses for weight in weights.values())
+        self.ramps = tuple((ramps or {}).get(name, 0.0) for name in self.part_names)
+        self.ramped = any(self.ramps)
         self.losses = nn.CellList([cell for cell, _ in losses])
 
-    def construct(self, outputs, label):
-        """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted parts fp32 [len(part_names)]."""
+    def construct(self, outputs, label, progress=None):
+        """Decoder's tuple, label int32 [B, H, W] -> total fp32 scalar, unweighted parts fp32 [len(part_names)].
+
+        progress: share of the training that is done, fp32 scalar; None leaves every weight as it is.
+        """
         values = []
         for loss in self.losses:
             for value in loss(outputs, label):
                 values.append(value)
         total = ops.zeros((), ms.float32)
-        for weight, value in zip(self.weights, values):  # noqa: B905 (graph mode has no strict)
+        for weight, ramp, value in zip(self.weights, self.ramps, values):  # noqa: B905 (graph mode has no strict)
             if weight > 0:  # without it the part is reported, and no gradient is computed
+                if ramp > 0 and progress is not None:
+                    value = value * ops.minimum(progress / ramp, ops.ones_like(progress))
                 total = total + weight * value
         return total, ops.stack(values)
 
@@ -56,4 +66,5 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
             has = f"it has {', '.join(entries)}; any decoder may have {', '.join(OPTIONAL)}"
             raise UserError(f"losses.{name}: decoder {decoder} has no such part; {has}")
     outputs = DECODERS[decoder].OUTPUTS
-    return Criterion([BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in losses])
+    cells = [BUILDERS[loss][1](config.losses, outputs, num_classes, ignore_index) for loss in losses]
+    return Criterion(cells, ramps(config.losses))

@@ -81,7 +81,7 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     section = config.consistency or ConsistencyConfig()
     if num_classes < 2:
         raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
-    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight"}))
+    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight", "ramp"}))
     cell = MapLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
     return cell, {"intra": section.weight, "inter": section.weight}
 
@@ -110,6 +110,12 @@ def _class_weights(name: str, section: CrossEntropyConfig | FocalConfig, num_cla
         found = f"found {len(weights)} numbers, expected {num_classes}, one per class"
         raise UserError(f"losses.{name}.class_weights: {found}")
     return weights
+
+
+def ramps(config: LossesConfig) -> dict[str, float]:
+    """Parts whose weight rises from 0, and the share of the training over which it does."""
+    ramp = config.consistency.ramp if config.consistency else 0.0
+    return {"intra": ramp, "inter": ramp} if ramp else {}
 
 
 # loss: the entries of the configuration's ``losses`` that it reads, and its builder, which returns the cell and the

@@ -80,6 +80,13 @@ class ConsistencyConfig(Section):
     purity: Share = 0.75
     """Share of a cell's labeled pixels that its most frequent class must have for the cell to take part; the feature
     report and the class means read it too."""
+    class_weighting: Literal["mean", "sqrt", "pixels"] = "mean"
+    """What weights a class: nothing, the root of the number of its pixels, or that number; a pair of classes has the
+    product of their weights."""
+    detach_centers: bool = False
+    """Let no gradient of intra pass through the centers; those of inter do in any case."""
+    ramp: Share = 0.0
+    """Share of the training over which the weight rises linearly from 0; 0: no ramp."""
     intra_margin: Margin | None = None
     """Distance to its center up to which a pixel costs nothing; null: 0.05 with `cosine`, 0.5 with `euclidean`."""
     inter_margin: Margin | None = None

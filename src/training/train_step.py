@@ -9,7 +9,9 @@ from src.training.moving_average import MovingAverage
 
 
 class NetworkWithLoss(nn.Cell):
-    """Network and criterion as one cell: (image, label, scale) -> (total * scale, total, parts).
+    """Network and criterion as one cell: (image, label, scale, progress) -> (total * scale, total, parts).
+
+    A criterion that is ``ramped`` is told the progress, the share of the training that is done.
 
     Args:
         dtype: type in which the network computes.
@@ -20,10 +22,15 @@ class NetworkWithLoss(nn.Cell):
         self.network = network
         self.criterion = criterion
         self.dtype = dtype
+        self.ramped = getattr(criterion, "ramped", False)
 
-    def construct(self, image, label, scale):
+    def construct(self, image, label, scale, progress=None):
         """image [B, 3, H, W] fp32, label [B, H, W] int32, scale fp32 scalar -> two scalars and parts [P], all fp32."""
-        total, parts = self.criterion(self.network(image.astype(self.dtype)), label)
+        outputs = self.network(image.astype(self.dtype))
+        if self.ramped:
+            total, parts = self.criterion(outputs, label, progress)
+        else:
+            total, parts = self.criterion(outputs, label)
         return total * scale, total, parts
 
 
@@ -104,7 +111,8 @@ class TrainStep(nn.Cell):
             fp32 [len(RESULT) + P]; after an update the same on all workers.
         """
         scale = self.one if self.loss_scale is None else self.loss_scale.scale + 0.0
-        (_, total, parts), gradients = self.gradient(image, label, scale)
+        progress = self.iteration.astype(ms.float32) / self.rates.shape[0]
+        (_, total, parts), gradients = self.gradient(image, label, scale, progress)
         if self.loss_scale is not None:
             gradients = self.map(ops.partial(_times, 1.0 / scale), gradients)
         stop = ops.zeros_like(total) if stop is None else stop

@@ -75,7 +75,7 @@ def case(seed, ignored=0.2):
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("distance", DISTANCES)
 class TestAgainstTheReference:
-    @pytest.mark.parametrize("seed", [0, 1])
+    @pytest.mark.parametrize("seed", [0, 3])
     def test_random_case(self, distance, scope, seed):
         intra, inter = check(*case(seed), distance, scope)
         assert intra > 0 and inter > 0
@@ -163,6 +163,47 @@ def test_batch_of_one_and_an_image_that_does_not_count(distance, scope):
 def test_pynative_and_other_margins(distance, scope, margins):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     check(*case(2), distance, scope, margins)
+
+
+@pytest.mark.parametrize("weighting", ["sqrt", "pixels"])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_class_weighting_and_purity(scope, weighting):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    features, label = case(0)
+    arguments = ("cosine", scope, 2, MARGINS["cosine"])
+    loss = Consistency(CLASSES, 255, *arguments[:3], purity=0.4, class_weighting=weighting)
+    found = [part.asnumpy() for part in loss(Tensor(features.astype(np.float32)), Tensor(label.astype(np.int32)))]
+    expected = consistency(features, label, *arguments, purity=0.4, weighting=weighting)
+    assert not np.allclose(expected, consistency(features, label, *arguments, purity=0.4), rtol=1e-3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_detached_centers(distance):
+    """With the centers as constants the gradient is the one that finite differences give for a fixed center."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    label = np.zeros((1, 1, 3), np.int32)
+    features = np.array([[[[3.0, 0.0, 1.0]], [[0.0, 2.0, 4.0]]]])
+    values, gradients = [], []
+    for detach in (False, True):
+        loss = Consistency(2, 255, distance, min_pixels=1, intra_margin=0.25, detach_centers=detach)
+        step = ms.value_and_grad(Weighted(loss), 0, has_aux=True)
+        (value, *_), derivative = step(Tensor(features.astype(np.float32)), Tensor(label))
+        values.append(value.asnumpy())
+        gradients.append(derivative.asnumpy())
+    assert values[0] == values[1]
+    pixels = features[0, :, 0].T
+    unit = pixels / np.linalg.norm(pixels, axis=1, keepdims=True) if distance == "cosine" else pixels
+    center = unit.mean(0) / (np.linalg.norm(unit.mean(0)) if distance == "cosine" else 1)
+
+    def constant(x):
+        x = x[0, :, 0].T
+        if distance == "cosine":
+            return 0.7 * np.mean(np.maximum(0.75 - (x / np.linalg.norm(x, axis=1, keepdims=True)) @ center, 0))
+        return 0.7 * np.mean((np.linalg.norm(x - center, axis=1) - 0.25) ** 2)
+
+    np.testing.assert_allclose(gradients[1], gradient(constant, features), atol=1e-4)
+    assert not np.allclose(gradients[0], gradients[1], atol=1e-3)
 
 
 def test_half_precision_features_are_computed_in_full():

@@ -2,8 +2,8 @@
 
 Paper: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017.
 From the paper: the deepest map of a dilated backbone is pooled to 1, 2, 3 and 6 bins a side, each pool goes through a
-1x1 convolution to a fourth of the width and is resized to the map, and all are concatenated with it; an auxiliary head on
-the map before the deepest.
+1x1 convolution to a fourth of the width and is resized to the map, and all are concatenated with it;
+an auxiliary head on the map before the deepest.
 As the field has it since (PSPNet's implementation, mmsegmentation): batch norm and ReLU follow every convolution, and a
 3x3 convolution stands before the classifier. It and both classifiers are the FCN baseline's.
 Our reading: the width is the one of the head, ``channels``; dropout is of whole channels.
