@@ -125,7 +125,7 @@ def csnet_batch():
     """Outputs of C-S Net: logits, auxiliary logits, consistent-separable features, features."""
     outputs, label = batch()
     generator = np.random.default_rng(1)
-    label[:, 5:] = np.kron(generator.integers(0, 3, (2, 4, 6)), np.ones((1, 8, 8)))[:, 5:33, :47]  # cells of one class
+    label[:, 5:] = np.kron(generator.integers(0, 3, (2, 5, 6)), np.ones((1, 8, 8)))[:, 5:33, :47]  # cells of one class
     return [*outputs, (), *(generator.standard_normal((2, width, 9, 12)).astype(np.float32) for width in (4, 6))], label
 
 
