@@ -11,7 +11,7 @@ from tests.commands import run_inside
 
 
 def test_means_of_the_positions_of_each_class():
-    """A map of 2x2 positions; each takes the label of the first pixel of its cell."""
+    """A map of 2x2 positions; each takes the label of its cell."""
     maps = {0.0: np.array([[[1, 2], [3, 4]], [[0, 0], [8, 0]]]), 1.0: np.array([[[7, 0], [0, 0]], [[5, 0], [0, 0]]])}
     labels = [np.kron([[0, 2], [0, 255]], np.ones((2, 2))), np.kron([[2, 255], [255, 255]], np.ones((2, 2)))]
     samples = [(np.full((1, 3, 4, 4), i, np.float32), labels[i].astype(np.int32), f"image {i}") for i in range(2)]
@@ -23,7 +23,7 @@ def test_means_of_the_positions_of_each_class():
 
 def test_map_that_is_not_finite():
     sample = (np.zeros((1, 3, 4, 4)), np.zeros((4, 4), np.int32), "b7")
-    with pytest.raises(UserError, match="image b7: the backbone's map is not finite"):
+    with pytest.raises(UserError, match="image b7: the backbone's features are not finite"):
         class_means(lambda image: np.full((1, 2, 1, 1), np.inf), [sample], 2)
 
 

@@ -65,6 +65,20 @@ def test_configs_that_are_compared_differ_in_the_decoder_alone(one, other):
     assert first == second
 
 
+@pytest.mark.parametrize(
+    "file", [file for file in CONFIGS if file.stem.startswith("csnet_")], ids=lambda file: file.stem
+)
+@pytest.mark.parametrize("base", ["fcn", "psp"])
+def test_csnet_and_its_baselines_differ_in_its_modules_and_loss_alone(file, base):
+    first = load_config(file, [f"model.decoder.base={base}"]).model_dump()
+    second = load_config(file.with_name(file.name.replace("csnet", base, 1))).model_dump()
+    assert first["losses"].pop("consistency") and second["losses"].pop("consistency") is None
+    ours, theirs = first["model"].pop("decoder"), second["model"].pop("decoder")
+    assert theirs.pop("name") == ours["base"] == base
+    assert theirs == {key: ours[key] for key in theirs}
+    assert first == second
+
+
 def test_a_section_with_another_name_starts_afresh(config_file):
     decoder = load_config(config_file, ["model.decoder.name=fcn"]).model.decoder
     assert decoder.channels == 512  # the FCN's own default, not the FPN's 32

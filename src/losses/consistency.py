@@ -10,17 +10,21 @@ pixels, mu_c is the mean of its features f_p; a and b are two such classes, and 
     euclidean   intra = mean_c mean_p [|f_p - mu_c| - delta_v]+^2     inter = mean_ab [2 delta_d - |mu_a - mu_b|]+^2
                                                                       delta_v 0.5, delta_d 1.5
 
-The label is resized to the features by nearest neighbor. Scope ``image`` takes classes and centers from each image
-and averages over the images that have such a class; an image with only one counts with inter 0, an image with none does
-not count. Scope ``batch`` takes them from the whole batch, over all workers. Where no class has enough pixels, values
-and gradients are 0. Gradients flow through the centers.
+A pixel of the features has the class of its cell of the label if that is pure enough (`majority_label`). Scope
+``image`` takes classes and centers from each image and averages over the images that have such a class; an image with
+only one counts with inter 0, an image with none does not count. Scope ``batch`` takes them from the whole batch, over
+all workers. Where no class has enough pixels, values and gradients are 0. Gradients flow
+through the centers; with ``detach_centers`` intra takes them as constants (as class-aware regularization does: Huang et
+al., ECCV 2022), while inter, which acts on nothing else, still moves them. ``class_weighting`` says what the mean over
+the classes is weighted with: nothing (``mean``), the root of the pixels of a class (``sqrt``) or their number
+(``pixels``); a pair of classes has the product of their weights.
 """
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.models.layers.labels import resize_nearest
+from src.models.layers.labels import majority_label
 from src.parallel import MeanOverWorkers, SumOverWorkers, world_size
 
 MARGINS = {"cosine": (0.05, 0.1), "euclidean": (0.5, 1.5)}  # distance: delta_v, delta_d
@@ -45,6 +49,9 @@ class Consistency(nn.Cell):
         distance: a key of ``MARGINS``.
         scope: ``image`` or ``batch``.
         min_pixels: least number of pixels, at the features' size, for a class to take part.
+        purity: least share of its class in a cell's labeled pixels, see `majority_label`.
+        class_weighting: ``mean``, ``sqrt`` or ``pixels``.
+        detach_centers: whether intra takes the centers as constants.
         intra_margin: delta_v, or None for that of ``MARGINS``.
         inter_margin: delta_d, or None for that of ``MARGINS``.
     """
@@ -58,6 +65,9 @@ class Consistency(nn.Cell):
         min_pixels=8,
         intra_margin=None,
         inter_margin=None,
+        purity=0.75,
+        class_weighting="mean",
+        detach_centers=False,
     ):
         super().__init__()
         defaults = MARGINS[distance]
@@ -68,6 +78,9 @@ class Consistency(nn.Cell):
         self.cosine = distance == "cosine"
         self.whole_batch = scope == "batch"
         self.min_pixels = min_pixels
+        self.purity = purity
+        self.class_weighting = class_weighting
+        self.detach_centers = detach_centers
         self.workers = float(world_size())
         self.sum_over_workers = SumOverWorkers()
         self.mean_over_workers = MeanOverWorkers()
@@ -79,7 +92,7 @@ class Consistency(nn.Cell):
         features = features.astype(ms.float32).reshape(batch, channels, height * width)
         if self.cosine:
             features = _unit(features)
-        member = self._one_hot(resize_nearest(label, (height, width)))
+        member = self._one_hot(majority_label(label, (height, width), self.num_classes, self.ignore_index, self.purity))
         # From here on G = B images, or G = 1 group of all of them.
         counts = member.reshape(batch * self.num_classes, -1).sum(1).reshape(batch, self.num_classes)
         sums = _product(features, member.swapaxes(1, 2))
@@ -87,16 +100,24 @@ class Consistency(nn.Cell):
             counts = self.sum_over_workers(counts.sum(0, keepdims=True))
             sums = self.sum_over_workers(sums.sum(0, keepdims=True))
         chosen = (counts >= self.min_pixels).astype(ms.float32)  # [G, K]
-        classes = chosen.sum(1, keepdims=True)  # [G, 1]
+        weights = self._class_weights(counts) * chosen  # [G, K]
+        total = weights.sum(1, keepdims=True)  # [G, 1]
         centers = sums * _inverse(counts).expand_dims(1)  # [G, C, K]
         if self.cosine:
             centers = _unit(centers)
-        intra = self._intra(features, member, centers, chosen * _inverse(counts) * _inverse(classes))
-        inter = self._inter(centers, chosen, _inverse(classes * (classes - 1)))
+        fixed = ops.stop_gradient(centers) if self.detach_centers else centers
+        intra = self._intra(features, member, fixed, weights * _inverse(counts) * _inverse(total))
+        inter = self._inter(centers, weights)
         if self.whole_batch:
             return intra * self.workers, inter  # the workers share out the pixels, but all hold the same centers
-        images = _inverse(self.mean_over_workers((classes > 0).astype(ms.float32).sum()))
+        images = _inverse(self.mean_over_workers((total > 0).astype(ms.float32).sum()))
         return intra * images, inter * images
+
+    def _class_weights(self, counts):
+        """Pixels of each class [G, K] -> its weight [G, K]."""
+        if self.class_weighting == "pixels":
+            return counts
+        return ops.sqrt(counts) if self.class_weighting == "sqrt" else ops.ones_like(counts)
 
     def _one_hot(self, label):
         """[B, h, w] -> fp32 [B, K, h w]; ignored pixels are members of no class."""
@@ -117,15 +138,15 @@ class Consistency(nn.Cell):
         weights = _product(_for_each(weights.expand_dims(1), batch), member)  # [B, 1, P]
         return (excess * weights).reshape(batch, -1).sum(1).sum()
 
-    def _inter(self, centers, chosen, weight):
-        """Centers [G, C, K], chosen [G, K], weight of a pair [G, 1] -> scalar."""
+    def _inter(self, centers, weights):
+        """Centers [G, C, K], weights of the classes [G, K], 0 if a class takes no part -> scalar."""
         rows = centers.swapaxes(1, 2)
         if self.cosine:
             excess = ops.relu(_product(rows, centers) - self.inter_margin)
         else:
             excess = ops.relu(2.0 * self.inter_margin - ops.cdist(rows, rows)) ** 2
-        pairs = _product(chosen.expand_dims(2), chosen.expand_dims(1)) * self.others  # [G, K, K]
-        return ((excess * pairs).sum(2).sum(1) * weight.reshape(-1)).sum()
+        pairs = _product(weights.expand_dims(2), weights.expand_dims(1)) * self.others  # [G, K, K]
+        return ((excess * pairs).sum(2).sum(1) * _inverse(pairs.sum(2).sum(1))).sum()
 
 
 def _for_each(x, batch):

@@ -5,7 +5,7 @@ from mindspore import nn, ops
 
 from src.errors import UserError
 from src.losses.ramp import Ramp
-from src.losses.table import BUILDERS, LOSSES, OPTIONAL
+from src.losses.table import BUILDERS, OPTIONAL, losses_of
 from src.models.decoders import DECODERS
 from src.schema import Config
 from src.schema.losses import LossesConfig
@@ -55,7 +55,8 @@ def build_criterion(config: Config, num_classes: int, ignore_index: int) -> Crit
     """
     decoder = config.model.decoder.name
     given = [name for name in LossesConfig.model_fields if getattr(config.losses, name) is not None]
-    losses = LOSSES[decoder] + tuple(name for name in OPTIONAL if name in given and name not in LOSSES[decoder])
+    own = losses_of(config.model.decoder)
+    losses = own + tuple(name for name in OPTIONAL if name in given and name not in own)
     entries = [entry for loss in losses for entry in BUILDERS[loss][0]]
     for name in given:
         if name not in entries:

@@ -11,9 +11,11 @@ from src.losses.lovasz import Lovasz
 from src.losses.mask import MaskLoss
 from src.losses.outputs import LogitsLoss, MapLoss
 from src.losses.region_dice import RegionDice
+from src.schema.decoders import CSNetConfig, DecoderConfig
 from src.schema.losses import (
     AuxiliaryConfig,
     ConsistencyConfig,
+    ConsistentCrossEntropyConfig,
     CrossEntropyConfig,
     DiceConfig,
     DiversityConfig,
@@ -28,11 +30,21 @@ from src.schema.losses import (
 LOSSES = {
     "fpn": ("ce",),
     "fcn": ("ce", "aux"),
+    "psp": ("ce", "aux"),
     "ecenet": ("ce", "masks", "diversity"),
     "cpt": ("ce", "masks"),
-    "csnet": ("ce", "aux", "consistency"),
+    "csnet": ("ce", "aux", "consistent_ce", "consistency"),
 }
 OPTIONAL = ("consistency", "region_dice", "lovasz", "focal")  # of any decoder whose configuration asks for it
+
+
+def losses_of(decoder: DecoderConfig) -> tuple[str, ...]:
+    """The losses of a decoder with its options, in the order in which they are logged."""
+    absent: list[str] = []
+    if isinstance(decoder, CSNetConfig):
+        absent += ["aux"] if decoder.base == "fpn" else []
+        absent += [] if decoder.classify_consistent else ["consistent_ce"]
+    return tuple(loss for loss in LOSSES[decoder.name] if loss not in absent)
 
 
 def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
@@ -45,6 +57,12 @@ def _ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_i
 def _aux(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
     section = config.aux or AuxiliaryConfig()
     return LogitsLoss(outputs.index("auxiliary"), CrossEntropy(ignore_index)), {"aux": section.weight}
+
+
+def _consistent_ce(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
+    section = config.consistent_ce or ConsistentCrossEntropyConfig()
+    cell = LogitsLoss(outputs.index("consistent_logits"), CrossEntropy(ignore_index))
+    return cell, {"consistent_ce": section.weight}
 
 
 def _masks(config: LossesConfig, outputs: Sequence[str], num_classes: int, ignore_index: int):
@@ -63,7 +81,7 @@ def _consistency(config: LossesConfig, outputs: Sequence[str], num_classes: int,
     section = config.consistency or ConsistencyConfig()
     if num_classes < 2:
         raise UserError(f"losses.consistency: found {num_classes} class, expected at least 2 to keep apart")
-    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight"}))
+    loss = Consistency(num_classes, ignore_index, **section.model_dump(exclude={"weight", "ramp"}))
     cell = MapLoss(outputs.index("consistent" if "consistent" in outputs else "features"), loss)
     return cell, {"intra": section.weight, "inter": section.weight}
 
@@ -99,6 +117,7 @@ def _class_weights(name: str, section: CrossEntropyConfig | FocalConfig, num_cla
 BUILDERS = {
     "ce": (("ce",), _ce),
     "aux": (("aux",), _aux),
+    "consistent_ce": (("consistent_ce",), _consistent_ce),
     "masks": (("mask", "dice"), _masks),
     "diversity": (("diversity",), _diversity),
     "consistency": (("consistency",), _consistency),

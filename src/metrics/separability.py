@@ -1,6 +1,6 @@
 """How close the features of a class lie together and how far classes lie apart, over a whole data set.
 
-Every labeled pixel counts, at the size of the feature map, to which the label is brought by nearest neighbor. With
+A pixel of the feature map counts if one class is pure enough in its cell of the label (`majority_label`). With
 
     f_p     the features of pixel p; of length 1 with distance ``cosine``, as they are with ``euclidean``
     mu_c    the mean of f_p over all pixels of class c in the data set; made to length 1 with ``cosine``
@@ -17,19 +17,17 @@ Sums are exact (float64) and of the size of the centers; one image is in memory 
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from src.errors import UserError
 from src.files import write_text
-from src.models.layers.labels import source_rows
+from src.metrics.positions import Runner, labeled_positions
 
-Runner = Callable[[np.ndarray], np.ndarray]  # normalized image, fp32 [1, 3, H, W] -> features, fp32 [1, D, h, w]
 TINY = 1e-12  # vectors shorter than this are not made longer
 
 
@@ -119,6 +117,7 @@ def measure_features(
     sample: int = 4000,
     seed: int = 0,
     ignore_index: int = 255,
+    purity: float = 0.75,
 ) -> FeatureReport:
     """Measure the features that ``runner`` makes of ``samples``; euclidean distances take two passes over them.
 
@@ -129,14 +128,16 @@ def measure_features(
         weights: where the weights come from, for the report.
         sample: number of pixels that are kept for the pictures, a K-th of it at most of a class.
         seed: of their choice.
+        purity: what a pixel's cell needs to count, see ``src.models.layers.labels.majority_label``.
 
     Raises:
         UserError: no pixel is labeled, or features are not finite.
     """
     cosine, count = distance == "cosine", len(classes)
+    rule = (count, ignore_index, purity)
     pixels, sums, images = np.zeros(count, np.int64), np.zeros((count, 1)), 0
     kept = _Sample(max(1, sample // count), seed)
-    for features, ids in _labeled(runner, samples, cosine, ignore_index):
+    for features, ids in _pixels(runner, samples, cosine, *rule):
         present = np.unique(ids)
         members = (present[:, None] == ids).astype(np.float64)
         if not images:
@@ -156,7 +157,7 @@ def measure_features(
         between = 1 - centers @ centers.T
     else:
         total = np.zeros(count)
-        for features, ids in _labeled(runner, samples, cosine, ignore_index):
+        for features, ids in _pixels(runner, samples, cosine, *rule):
             total += np.bincount(ids, np.linalg.norm(features - centers[ids], axis=1), count)
         intra = np.divide(total, pixels, out=np.full(count, np.nan), where=pixels > 0)
         between = np.stack([np.linalg.norm(centers - center, axis=1) for center in centers])
@@ -164,19 +165,12 @@ def measure_features(
     return FeatureReport(list(classes), distance, pixels, intra, between, *kept.all(), channels, images, weights)
 
 
-def _labeled(runner: Runner, samples: Iterable, unit: bool, ignore_index: int) -> Iterator:
-    """Yield for each image the features [P, D] and classes [P] of its labeled pixels, in float64."""
-    for image, label, name in tqdm(samples, desc="features", unit="image", leave=False, disable=None):
-        features = runner(image)[0]
-        if not np.isfinite(features).all():
-            raise UserError(f"image {name}: the features are not finite; has the training diverged?")
-        height, width = features.shape[1:]
-        ids = label[source_rows(label.shape[0], height)][:, source_rows(label.shape[1], width)]
-        valid = ids != ignore_index
-        features = features[:, valid].T.astype(np.float64)
+def _pixels(runner: Runner, samples: Iterable, unit: bool, *rule) -> Iterator:
+    """As `labeled_positions`; the features have length 1 with ``unit``."""
+    for features, ids in labeled_positions(runner, samples, *rule):
         if unit:
             features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), TINY)
-        yield features, ids[valid]
+        yield features, ids
 
 
 class _Sample:

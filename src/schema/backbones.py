@@ -59,6 +59,8 @@ class EfficientNetLiteConfig(BackboneSection):
     """EfficientNet-Lite pyramid (Tan and Le, ICML 2019)."""
 
     name: Literal["efficientnet_lite0"]
+    output_stride: Literal[8, 16, 32] = 32
+    """Stride of the deepest map, in pixels; below 32 the last stages are dilated instead of strided."""
     drop_path: Rate = 0.0
     """Rate at which training skips the residual branches of the last block; it rises linearly from 0 at the first."""
 

@@ -36,6 +36,18 @@ class FCNConfig(DecoderSection):
     """Rate at which training drops whole channels before both classifiers."""
 
 
+class PSPConfig(DecoderSection):
+    """PSP baseline (Zhao et al., CVPR 2017): pools of the deepest map, an auxiliary head on the map before it."""
+
+    name: Literal["psp"]
+    channels: Annotated[int, Field(ge=4)] = 512
+    """Width of the head, in channels; each of the four pools has a fourth."""
+    auxiliary_channels: Count = 256
+    """Width of the auxiliary head, in channels."""
+    dropout: Rate = 0.1
+    """Rate at which training drops whole channels before both classifiers."""
+
+
 class AttentionSection(DecoderSection):
     """Keys that all decoders with attention share."""
 
@@ -138,17 +150,33 @@ class CPTConfig(AttentionSection):
 
 
 class CSNetConfig(DecoderSection):
-    """C-S Net (AAAI 2021), in our reading; on the two deepest maps, meant for a ResNet with `output_stride: 8`."""
+    """C-S Net (AAAI 2021), in our reading: a baseline and two modules; meant for a backbone with `output_stride: 8`."""
 
     name: Literal["csnet"]
+    base: Literal["fcn", "psp", "fpn"] = "fcn"
+    """Baseline whose map before the classifier the modules work on, and whose heads are used."""
     channels: Count = 512
     """Width of the original and of the fused features, in channels."""
     cs_channels: Count = 256
     """Width of the consistent-separable features and inner width of the gate, in channels."""
     auxiliary_channels: Count = 256
-    """Width of the auxiliary head, in channels."""
+    """Width of the auxiliary head, in channels; without effect with base `fpn`, which has none."""
+    aggregation: bool = True
+    """Classify the fused features; false: the original ones, and the C-S features act through their losses alone."""
+    fusion: Literal["gate", "concat"] = "gate"
+    """How the features are fused: weighted against each other by a gate that starts even, or concatenated."""
+    classify_consistent: bool = False
+    """Classify the C-S features themselves too, in training, for the loss `consistent_ce`."""
     dropout: Rate = 0.1
-    """Rate at which training drops whole channels before both classifiers."""
+    """Rate at which training drops whole channels before the baseline's classifiers."""
+
+    @model_validator(mode="after")
+    def _pools_have_channels(self) -> "CSNetConfig":
+        if self.base == "psp" and self.channels < 4:
+            raise ValueError(f"channels {self.channels}: base psp needs at least 4")
+        return self
 
 
-DecoderConfig = Annotated[FPNConfig | FCNConfig | ECENetConfig | CPTConfig | CSNetConfig, Field(discriminator="name")]
+DecoderConfig = Annotated[
+    FPNConfig | FCNConfig | PSPConfig | ECENetConfig | CPTConfig | CSNetConfig, Field(discriminator="name")
+]

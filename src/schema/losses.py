@@ -30,7 +30,14 @@ class CrossEntropyConfig(Section):
 
 
 class AuxiliaryConfig(Section):
-    """Softmax cross entropy of the auxiliary head's logits (FCN, C-S Net)."""
+    """Softmax cross entropy of the auxiliary head's logits (FCN, PSP, C-S Net on either)."""
+
+    weight: NonNegative = 0.4
+    """Factor in the total."""
+
+
+class ConsistentCrossEntropyConfig(Section):
+    """Softmax cross entropy of the C-S features' own logits (C-S Net with `classify_consistent`)."""
 
     weight: NonNegative = 0.4
     """Factor in the total."""
@@ -72,6 +79,16 @@ class ConsistencyConfig(Section):
     """Where the center of a class is taken: over each image, or over the whole batch of all workers."""
     min_pixels: Count = 8
     """Pixels of a class, at the features' size, from which on it takes part."""
+    purity: Share = 0.75
+    """Share of a cell's labeled pixels that its most frequent class must have for the cell to take part; the feature
+    report and the class means read it too."""
+    class_weighting: Literal["mean", "sqrt", "pixels"] = "mean"
+    """What weights a class: nothing, the root of the number of its pixels, or that number; a pair of classes has the
+    product of their weights."""
+    detach_centers: bool = False
+    """Let no gradient of intra pass through the centers; those of inter do in any case."""
+    ramp: Share = 0.0
+    """Share of the training over which the weight rises linearly from 0; 0: no ramp."""
     intra_margin: Margin | None = None
     """Distance to its center up to which a pixel costs nothing; null: 0.05 with `cosine`, 0.5 with `euclidean`."""
     inter_margin: Margin | None = None
@@ -124,6 +141,7 @@ class LossesConfig(Section):
 
     ce: CrossEntropyConfig | None = None
     aux: AuxiliaryConfig | None = None
+    consistent_ce: ConsistentCrossEntropyConfig | None = None
     mask: MaskConfig | None = None
     dice: DiceConfig | None = None
     diversity: DiversityConfig | None = None

@@ -4,7 +4,8 @@
     python train.py --config config/cpt_effnet_lite0_camvid.yaml --set model.decoder.memory.init=means.npz
 
 The backbone is the config's, with the weights that ``model.backbone.weights`` names. Images are taken whole, by
-``data.eval_transforms``; every position of the map takes the label of its source pixel, ignored ones do not count.
+``data.eval_transforms``; a position of the map counts for the class that covers at least ``losses.consistency.purity``
+(0.75) of the labeled pixels of its cell.
 The file, a ``.npz`` or a ``.ckpt``, holds ``means`` [K, C], zero for a class without a pixel, and ``pixels`` [K].
 """
 
@@ -13,10 +14,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from src.config import load_config
 from src.errors import UserError, run_command
+from src.schema.losses import ConsistencyConfig
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,13 +31,18 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def class_means(
-    runner: Callable[[np.ndarray], np.ndarray], samples: Iterable, num_classes: int, ignore_index: int = 255
+    runner: Callable[[np.ndarray], np.ndarray],
+    samples: Iterable,
+    num_classes: int,
+    ignore_index: int = 255,
+    purity: float = 0.75,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the map of all positions of a class.
 
     Args:
         runner: from an image fp32 [1, 3, H, W] to a map [1, C, h, w].
         samples: (image, label int32 [H, W], name).
+        purity: what a position's cell needs to count, see ``src.models.layers.labels.majority_label``.
 
     Returns:
         means fp32 [K, C], zero for a class without a position; positions of each class int64 [K].
@@ -44,17 +50,13 @@ def class_means(
     Raises:
         UserError: the map of an image is not finite.
     """
-    from src.models.layers.labels import source_rows
+    from src.metrics.positions import labeled_positions
 
     sums, pixels = 0.0, np.zeros(num_classes, np.int64)
-    for image, label, name in tqdm(samples, desc="class means", unit="image", leave=False, disable=None):
-        features = runner(image)[0]
-        if not np.isfinite(features).all():
-            raise UserError(f"image {name}: the backbone's map is not finite; check model.backbone.weights")
-        height, width = features.shape[1:]
-        ids = label[source_rows(label.shape[0], height)][:, source_rows(label.shape[1], width)]
-        members = np.arange(num_classes)[:, None] == ids[ids != ignore_index]
-        sums = sums + members.astype(np.float64) @ features[:, ids != ignore_index].T
+    title, hint = "backbone's features", "check model.backbone.weights"
+    for features, ids in labeled_positions(runner, samples, num_classes, ignore_index, purity, title, hint):
+        members = np.arange(num_classes)[:, None] == ids
+        sums = sums + members.astype(np.float64) @ features
         pixels += members.sum(1)
     return (sums / np.maximum(pixels, 1)[:, None]).astype(np.float32), pixels
 
@@ -103,7 +105,9 @@ def main() -> None:
     else:
         print("warning: model.backbone.weights is not set: these are the means of a backbone with random weights")
     samples = EvalPipeline(config.data.records, split, config.data)
-    means, pixels = class_means(deepest_map_runner(network, fixed_size), samples, len(metadata.classes), IGNORE)
+    purity = (config.losses.consistency or ConsistencyConfig()).purity
+    runner = deepest_map_runner(network, fixed_size)
+    means, pixels = class_means(runner, samples, len(metadata.classes), IGNORE, purity)
     write(arguments.output, means, pixels, {"backbone": backbone.name, "split": split, "classes": metadata.classes})
     for name, count in zip(metadata.classes, pixels, strict=True):
         print(f"{name:24} {count:>10} positions")

@@ -4,7 +4,8 @@
         --checkpoint runs/csnet_shapes/checkpoints/best.ckpt
 
 The features are the map before the decoder's classifier, or with ``--features NAME`` another feature map that the
-decoder names in its ``EXPLAINS`` (C-S Net: ``consistent``), on whole images. The tool prints and writes
+decoder names in its ``EXPLAINS`` (C-S Net: ``consistent``), on whole images; a pixel counts for the class that covers
+at least ``losses.consistency.purity`` (0.75) of the labeled pixels of its cell. The tool prints and writes
 (feature_report.json) the mean distance of pixels from their class center (intra), the mean distance between centers
 (inter) and the ratio of the two, as defined in ``src/metrics/separability.py``. It draws the similarities of the
 centers (similarities.png; distances with ``--distance euclidean``) and the two principal components of randomly chosen
@@ -19,6 +20,7 @@ import numpy as np
 from src.config import load_config
 from src.errors import UserError, run_command
 from src.files import check_writable
+from src.schema.losses import ConsistencyConfig
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -85,7 +87,10 @@ def main() -> None:
     runner = features_runner(network, fixed_size, arguments.features)
     samples = EvalPipeline(config.data.records, split, config.data)
     weights = str(arguments.checkpoint)
-    report = measure_features(runner, samples, metadata.classes, arguments.distance, weights, seed=arguments.seed)
+    purity = (config.losses.consistency or ConsistencyConfig()).purity
+    report = measure_features(
+        runner, samples, metadata.classes, arguments.distance, weights, seed=arguments.seed, purity=purity
+    )
     print(report.table())
     output.mkdir(parents=True, exist_ok=True)
     report.write(output / "feature_report.json")

@@ -130,7 +130,7 @@ def train(name, first, last, updates=UPDATES):
     losses = []
     for _ in range(updates):
         image = generator.standard_normal((BATCH, 3, 64, 64)).astype(np.float32)
-        label = np.kron(generator.integers(0, CLASSES, (BATCH, 4, 4)), np.ones((1, 16, 16))).astype(np.int32)
+        label = np.kron(generator.integers(0, CLASSES, (BATCH, 2, 2)), np.ones((1, 32, 32))).astype(np.int32)
         label[0, :40] = 255  # the first worker has fewer labeled pixels
         losses.append(step(Tensor(image[first:last]), Tensor(label[first:last]), True).asnumpy()[0])
     ms.set_context(mode=ms.GRAPH_MODE)

@@ -10,9 +10,9 @@ import pytest
 from mindspore import Tensor, nn
 
 from src.losses.consistency import MARGINS, Consistency
-from src.models.layers.labels import resize_nearest
 from tests.commands import ROOT
-from tests.losses.consistency_reference import consistency, gradient, nearest
+from tests.losses.consistency_reference import consistency, gradient
+from tests.models.reference import majority
 
 CLASSES, MIN_PIXELS = 4, 3
 SIZE, LABEL_SIZE = (4, 5), (9, 11)
@@ -65,17 +65,17 @@ def check(features, label, distance, scope, margins=(None, None)):
 def case(seed, ignored=0.2):
     """Two images: features in clusters, at random places, so that both parts are far from 0."""
     generator = np.random.default_rng(seed)
-    label = generator.integers(0, CLASSES, (2, *LABEL_SIZE))
+    label = np.kron(generator.integers(0, CLASSES, (2, 5, 6)), np.ones((1, 2, 2), np.int64))[:, :9, :11]
     label[generator.random(label.shape) < ignored] = 255
     centers = generator.standard_normal((256, 3))
-    ids = nearest(label, SIZE)
+    ids = majority(label, SIZE, CLASSES, 0.75)
     return 0.7 * generator.standard_normal((2, 3, *SIZE)) + centers[ids].transpose(0, 3, 1, 2), label
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("distance", DISTANCES)
 class TestAgainstTheReference:
-    @pytest.mark.parametrize("seed", [0, 1])
+    @pytest.mark.parametrize("seed", [0, 3])
     def test_random_case(self, distance, scope, seed):
         intra, inter = check(*case(seed), distance, scope)
         assert intra > 0 and inter > 0
@@ -165,6 +165,47 @@ def test_pynative_and_other_margins(distance, scope, margins):
     check(*case(2), distance, scope, margins)
 
 
+@pytest.mark.parametrize("weighting", ["sqrt", "pixels"])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_class_weighting_and_purity(scope, weighting):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    features, label = case(0)
+    arguments = ("cosine", scope, 2, MARGINS["cosine"])
+    loss = Consistency(CLASSES, 255, *arguments[:3], purity=0.4, class_weighting=weighting)
+    found = [part.asnumpy() for part in loss(Tensor(features.astype(np.float32)), Tensor(label.astype(np.int32)))]
+    expected = consistency(features, label, *arguments, purity=0.4, weighting=weighting)
+    assert not np.allclose(expected, consistency(features, label, *arguments, purity=0.4), rtol=1e-3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_detached_centers(distance):
+    """With the centers as constants the gradient is the one that finite differences give for a fixed center."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    label = np.zeros((1, 1, 3), np.int32)
+    features = np.array([[[[3.0, 0.0, 1.0]], [[0.0, 2.0, 4.0]]]])
+    values, gradients = [], []
+    for detach in (False, True):
+        loss = Consistency(2, 255, distance, min_pixels=1, intra_margin=0.25, detach_centers=detach)
+        step = ms.value_and_grad(Weighted(loss), 0, has_aux=True)
+        (value, *_), derivative = step(Tensor(features.astype(np.float32)), Tensor(label))
+        values.append(value.asnumpy())
+        gradients.append(derivative.asnumpy())
+    assert values[0] == values[1]
+    pixels = features[0, :, 0].T
+    unit = pixels / np.linalg.norm(pixels, axis=1, keepdims=True) if distance == "cosine" else pixels
+    center = unit.mean(0) / (np.linalg.norm(unit.mean(0)) if distance == "cosine" else 1)
+
+    def constant(x):
+        x = x[0, :, 0].T
+        if distance == "cosine":
+            return 0.7 * np.mean(np.maximum(0.75 - (x / np.linalg.norm(x, axis=1, keepdims=True)) @ center, 0))
+        return 0.7 * np.mean((np.linalg.norm(x - center, axis=1) - 0.25) ** 2)
+
+    np.testing.assert_allclose(gradients[1], gradient(constant, features), atol=1e-4)
+    assert not np.allclose(gradients[0], gradients[1], atol=1e-3)
+
+
 def test_half_precision_features_are_computed_in_full():
     features, label = case(12)
     half = features.astype(np.float16)
@@ -181,21 +222,6 @@ def test_another_ignore_index(ignore_index):
     moved = np.where(label == 255, ignore_index, label)
     found = run(features, moved, "cosine", "image", ignore_index=ignore_index)
     assert found[:2] == run(features, label, "cosine", "image")[:2]
-
-
-class Nearest(nn.Cell):
-    def __init__(self, size):
-        super().__init__()
-        self.size = size
-
-    def construct(self, label):
-        return resize_nearest(label, self.size)
-
-
-@pytest.mark.parametrize("size", [(3, 5), (9, 11), (20, 13)])
-def test_nearest_label(mode, size):
-    label = np.random.default_rng(0).integers(0, 256, (2, 9, 11)).astype(np.int32)
-    np.testing.assert_array_equal(Nearest(size)(Tensor(label)).asnumpy(), nearest(label, size))
 
 
 MEASURE = """

@@ -125,16 +125,30 @@ def csnet_batch():
     """Outputs of C-S Net: logits, auxiliary logits, consistent-separable features, features."""
     outputs, label = batch()
     generator = np.random.default_rng(1)
-    return [*outputs, *(generator.standard_normal((2, width, 9, 12)).astype(np.float32) for width in (4, 6))], label
+    label[:, 5:] = np.kron(generator.integers(0, 3, (2, 5, 6)), np.ones((1, 8, 8)))[:, 5:33, :47]  # cells of one class
+    return [*outputs, (), *(generator.standard_normal((2, width, 9, 12)).astype(np.float32) for width in (4, 6))], label
+
+
+def tensors(outputs):
+    return tuple(output if isinstance(output, tuple) else Tensor(output) for output in outputs)
+
+
+def test_parts_of_csnet_are_those_that_its_options_give_it():
+    options = config("csnet").model_dump()
+    options["model"]["decoder"] = {"name": "csnet", "base": "fpn", "classify_consistent": True}
+    criterion = build_criterion(Config.model_validate(options), 3, 255)
+    assert criterion.part_names == ("ce", "consistent_ce", "intra", "inter")
+    with pytest.raises(UserError, match=r"losses\.consistent_ce: decoder csnet has no such part"):
+        build_criterion(config("csnet", consistent_ce={"weight": 1.0}), 3, 255)
 
 
 def test_defaults_of_csnet(mode):
     criterion = build_criterion(config("csnet"), 3, 255)
     assert criterion.part_names == ("ce", "aux", "intra", "inter")
     outputs, label = csnet_batch()
-    total, parts = criterion(tuple(Tensor(output) for output in outputs), Tensor(label))
+    total, parts = criterion(tensors(outputs), Tensor(label))
     values = [expected(output, label) for output in outputs[:2]]
-    values += [*consistency(outputs[2].astype(np.float64), label, "cosine", "image", 8, (0.05, 0.1))]
+    values += [*consistency(outputs[3].astype(np.float64), label, "cosine", "image", 8, (0.05, 0.1))]
     np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
     np.testing.assert_allclose(total.asnumpy(), np.dot([1, 0.4, 0.5, 0.5], values), rtol=1e-5)
 
@@ -144,22 +158,22 @@ def test_consistency_of_another_decoder_acts_on_its_features():
     criterion = build_criterion(config("fpn", consistency=settings), 3, 255)
     assert criterion.part_names == ("ce", "intra", "inter")
     outputs, label = csnet_batch()
-    total, parts = criterion((Tensor(outputs[0]), Tensor(outputs[3])), Tensor(label))
+    total, parts = criterion((Tensor(outputs[0]), Tensor(outputs[4])), Tensor(label))
     values = [expected(outputs[0], label)]
-    values += [*consistency(outputs[3].astype(np.float64), label, "euclidean", "batch", 5, (0.1, 1.5))]
+    values += [*consistency(outputs[4].astype(np.float64), label, "euclidean", "batch", 5, (0.1, 1.5))]
     np.testing.assert_allclose(parts.asnumpy(), values, rtol=1e-5)
     np.testing.assert_allclose(total.asnumpy(), np.dot([1, 2, 2], values), rtol=1e-5)
 
 
 def test_consistency_of_weight_0_is_reported_and_does_not_train(mode):
-    criterion = build_criterion(config("csnet", **{name: {"weight": 0.0} for name in LOSSES["csnet"]}), 3, 255)
-    outputs, label = csnet_batch()
-    (total, parts), gradient = ms.value_and_grad(criterion, 0, has_aux=True)(
-        tuple(Tensor(output) for output in outputs), Tensor(label)
+    criterion = build_criterion(
+        config("csnet", **{name: {"weight": 0.0} for name in LOSSES["csnet"] if name != "consistent_ce"}), 3, 255
     )
+    outputs, label = csnet_batch()
+    (total, parts), gradient = ms.value_and_grad(criterion, 0, has_aux=True)(tensors(outputs), Tensor(label))
     assert total.asnumpy() == 0
     assert (parts.asnumpy() > 0.1).all()
-    assert all((one.asnumpy() == 0).all() for one in gradient)
+    assert all((one.asnumpy() == 0).all() for one in gradient if isinstance(one, Tensor))
 
 
 def test_consistency_needs_two_classes():

@@ -1,4 +1,4 @@
-"""The operators of the decoders in NumPy, in float64, written without regard to speed."""
+"""The operators of the decoders and of the labels in NumPy, in float64, written without regard to speed."""
 
 import numpy as np
 
@@ -24,6 +24,15 @@ def conv_norm_relu(x, p, name):
     return np.maximum(y * p[f"{name}.bn.gamma"][:, None, None] + p[f"{name}.bn.beta"][:, None, None], 0)
 
 
+def adaptive_pool(x, side):
+    """[B, C, H, W] -> [B, C, side, side]: bin r covers floor(r n / side) .. ceil((r + 1) n / side) - 1."""
+    y, (height, width) = np.empty((*x.shape[:2], side, side)), x.shape[2:]
+    for i, j in np.ndindex(side, side):
+        rows = slice(i * height // side, -(-(i + 1) * height // side))
+        y[:, :, i, j] = x[:, :, rows, j * width // side : -(-(j + 1) * width // side)].mean((2, 3))
+    return y
+
+
 def resize(x, size):
     """Bilinear, half-pixel centers, pixel by pixel: [B, C, h, w] -> [B, C, H, W]."""
     (height, width), (new_height, new_width) = x.shape[2:], size
@@ -38,3 +47,21 @@ def resize(x, size):
             lower = x[:, :, down, left] * (1 - column + left) + x[:, :, down, right] * (column - left)
             y[:, :, i, j] = upper * (1 - row + top) + lower * (row - top)
     return y
+
+
+def majority(label, size, classes, purity, ignore=255):
+    """Label [B, H, W] -> [B, h, w], cell by cell: a pixel is in the cell that its center lies in."""
+    (height, width), found = label.shape[1:], np.full((len(label), *size), ignore)
+    rows = [int((y + 0.5) * size[0] / height) for y in range(height)]
+    columns = [int((x + 0.5) * size[1] / width) for x in range(width)]
+    for b, i, j in np.ndindex(found.shape):
+        own = [
+            label[b, y, x]
+            for y in range(height)
+            for x in range(width)
+            if (rows[y], columns[x]) == (i, j) and label[b, y, x] != ignore
+        ]
+        counts = [own.count(c) for c in range(classes)]
+        if own and max(counts) >= purity * len(own):
+            found[b, i, j] = counts.index(max(counts))
+    return found

@@ -6,6 +6,7 @@ from src.schema.options import complete
 SMALL_DECODER = {  # decoder: its options
     "fpn": {"channels": 8},
     "fcn": {"channels": 8, "auxiliary_channels": 6},
+    "psp": {"channels": 8, "auxiliary_channels": 6},
     "ecenet": {"channels": 8, "heads": 2},
     "cpt": {"channels": 8, "heads": 2, "mlp_ratio": 2, "pool_channels": 6},
     "csnet": {"channels": 8, "cs_channels": 6, "auxiliary_channels": 7},

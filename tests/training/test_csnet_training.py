@@ -37,7 +37,7 @@ def test_training_reaches_every_parameter(network, small_config):
     before = {parameter.name: parameter.asnumpy().copy() for parameter in trained}
     generator = np.random.default_rng(0)
     image = Tensor(generator.standard_normal((2, 3, 64, 96)).astype(np.float32))
-    label = Tensor(np.kron(generator.integers(0, CLASSES, (2, 4, 6)), np.ones((1, 16, 16))).astype(np.int32))
+    label = Tensor(np.kron(generator.integers(0, CLASSES, (2, 2, 3)), np.ones((1, 32, 32))).astype(np.int32))
     losses = []
     for _ in range(4):
         loss, _, finite, _, _, _, *parts = step(image, label, True).asnumpy()
@@ -76,3 +76,29 @@ def test_consistency_of_another_decoder_trains(small_config, tmp_path, monkeypat
         assert line["loss"] == pytest.approx(line["ce"] + 2 * (line["intra"] + line["inter"]), rel=1e-5)
     first, *_, last = (line["intra"] + line["inter"] for line in lines)
     assert last < first
+
+
+def test_ramp_follows_the_updates_and_continues_after_a_resume(network, small_config):
+    """Over the first half of 8 updates; the step, which a checkpoint holds, is all it depends on."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    config = load_config(small_config, ["model.decoder.name=csnet", *CONSISTENCY, "losses.consistency.ramp=0.5"])
+    network.set_train(True)
+    generator = np.random.default_rng(0)
+    image = Tensor(generator.standard_normal((2, 3, 64, 96)).astype(np.float32))
+    label = Tensor(np.kron(generator.integers(0, CLASSES, (2, 2, 3)), np.ones((1, 32, 32))).astype(np.int32))
+
+    def new_step():
+        optimizer = build_optimizer(config.optimizer, list(network.trainable_params()))
+        return TrainStep(network, build_criterion(config, CLASSES, 255), optimizer, [1e-3] * 8)
+
+    step = new_step()
+    for iteration in range(6):
+        if iteration == 3:
+            resumed = new_step()
+            for parameter, saved in zip(resumed.state(), step.state(), strict=True):
+                parameter.set_data(saved.clone())
+            step = resumed
+        loss, *_ = result = step(image, label, True).asnumpy()
+        weight = 2 * min(iteration / 4, 1)
+        assert loss == pytest.approx(np.dot([1, 0.4, weight, weight], result[len(TrainStep.RESULT) :]), rel=1e-5)
+        assert result[-1] + result[-2] > 0.01

@@ -5,6 +5,8 @@ variant (ReLU6, no squeeze-and-excitation, stem and head not scaled) is in
 github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite, Apache-2.0.
 From there: blocks, widths, kernel sizes, TensorFlow's "same" padding (what is uneven goes to the right and
 bottom), batch norm eps 1e-3.
+As in timm and in this project's ResNet: below output stride 32 strides become dilations, and the first block of such a
+stage keeps the dilation of the stage before.
 Ours: batch norm momentum 0.1 instead of 0.01, for short fine-tuning; the head is left out. The four maps are the
 last block outputs at each stride, without activation, as with timm's ``features_only``.
 Deviations: none in the numbers (equal to timm's ``tf_efficientnet_lite0``).
@@ -32,12 +34,21 @@ STAGES = (
     (4, 5, 2, 192),
     (1, 3, 1, 320),
 )
-OUTPUTS = (1, 2, 4, 6)  # the last stage at each of the strides 4, 8, 16, 32
+OUTPUTS = (1, 2, 4, 6)  # the last stage at each of the strides 4, 8, 16, 32 of the undilated network
 
 
-def _conv(in_channels, out_channels, kernel_size=1, stride=1, groups=1):
+def _conv(in_channels, out_channels, kernel_size=1, stride=1, groups=1, dilation=1):
     init = HeNormal(mode="fan_out", nonlinearity="relu")
-    return Conv2d(in_channels, out_channels, kernel_size, stride, pad_mode="same", group=groups, weight_init=init)
+    return Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        pad_mode="same",
+        dilation=dilation,
+        group=groups,
+        weight_init=init,
+    )
 
 
 def _norm(channels, activation=None):
@@ -62,12 +73,12 @@ class DepthwiseSeparable(nn.Cell):
 class InvertedResidual(nn.Cell):
     """1x1, depthwise and 1x1 convolution, and the shortcut where shapes allow: [B, in, H, W] -> [B, out, H', W']."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, dilation):
         super().__init__()
         width = EXPANSION * in_channels
         self.conv_pw = _conv(in_channels, width)
         self.bn1 = _norm(width, "relu6")
-        self.conv_dw = _conv(width, width, kernel_size, stride, groups=width)
+        self.conv_dw = _conv(width, width, kernel_size, stride, width, dilation)
         self.bn2 = _norm(width, "relu6")
         self.conv_pwl = _conv(width, out_channels)
         self.bn3 = _norm(out_channels)
@@ -94,24 +105,30 @@ class EfficientNetLite(nn.Cell):
 
     any_shape = True
 
-    def __init__(self, *, drop_path):
+    def __init__(self, *, drop_path, output_stride):
         super().__init__()
         self.conv_stem = _conv(3, 32, 3, 2)
         self.bn1 = _norm(32, "relu6")
-        in_channels, stages = 32, []
+        in_channels, stages, strides = 32, [], []
+        total_stride, dilation = 2, 1
         for index, (depth, kernel_size, stride, channels) in enumerate(STAGES):
-            blocks = []
-            for _ in range(depth):
+            blocks, first_dilation = [], dilation
+            if total_stride * stride > output_stride:
+                stride, dilation = 1, dilation * stride
+            total_stride *= stride
+            strides.append(total_stride)
+            for block in range(depth):
                 if index == 0:
                     blocks.append(DepthwiseSeparable(in_channels, channels, kernel_size))
                 else:
-                    blocks.append(InvertedResidual(in_channels, channels, kernel_size, stride))
+                    block_dilation = dilation if block else first_dilation
+                    blocks.append(InvertedResidual(in_channels, channels, kernel_size, stride, block_dilation))
                 in_channels, stride = channels, 1
             stages.append(nn.CellList(blocks))
         self.blocks = nn.CellList(stages)
         self.drop_path = DropPaths(linear_rates(drop_path, [stage[0] for stage in STAGES]))
         self.out_channels = tuple(STAGES[i][3] for i in OUTPUTS)
-        self.strides = (4, 8, 16, 32)
+        self.strides = tuple(strides[i] for i in OUTPUTS)
 
     def construct(self, image):
         """[B, 3, H, W], H and W at least 32 -> four maps [B, C_i, ceil(H / s_i), ceil(W / s_i)].

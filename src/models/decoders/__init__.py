@@ -19,9 +19,10 @@ from src.models.decoders.csnet import CSNet
 from src.models.decoders.ecenet import ECENet
 from src.models.decoders.fcn import FCN
 from src.models.decoders.fpn import FPN
+from src.models.decoders.psp import PSP
 from src.schema.options import complete
 
-DECODERS = {"fpn": FPN, "fcn": FCN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
+DECODERS = {"fpn": FPN, "fcn": FCN, "psp": PSP, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 
 
 def build_decoder(name: str, in_channels: Sequence[int], num_classes: int, **options) -> nn.Cell:

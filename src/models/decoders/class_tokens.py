@@ -1,16 +1,13 @@
 """ECENet's class embeddings: extracted from masks, refined by a gate. Standing: as in ``ecenet``."""
 
 import math
-from functools import lru_cache
 
-import mindspore as ms
-import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import nn, ops
 
 from src.errors import UserError
-from src.models.layers.backend import is_static
 from src.models.layers.dense import Dense
 from src.models.layers.norm import LayerNorm
+from src.models.layers.pooling import AdaptivePools
 
 POOLS = (1, 2, 3, 6)  # sides of the fixed grids; the last grid depends on the number of classes
 LARGEST_GRID = 64  # side; the grid of 171 classes has 13
@@ -30,49 +27,10 @@ def grid_side(num_classes, token_ratio):
     return side + 1 - side % 2
 
 
-@lru_cache(maxsize=64)
-def pooling_matrix(length, sides):
-    """Averaging matrices of an axis, one below the other: [sum(sides), length].
-
-    Bin r of s covers ⌊r n / s⌋ .. ⌈(r + 1) n / s⌉ - 1, as in adaptive average pooling; also where s > n.
-    """
-    rows = []
-    for side in sides:
-        for r in range(side):
-            row = np.zeros(length, np.float32)
-            first, last = r * length // side, -(-(r + 1) * length // side)
-            row[first:last] = 1 / (last - first)
-            rows.append(row)
-    return np.stack(rows)
-
-
-def selection_matrix(sides):
-    """Picks the grids out of the pools of all rows by all columns: [sum(sides)^2, sum of sides^2] of 0 and 1."""
-    total, columns, start = sum(sides), [], 0
-    for side in sides:
-        for row in range(side):
-            columns += [(start + row) * total + start + column for column in range(side)]
-        start += side
-    matrix = np.zeros((total * total, len(columns)), np.float32)
-    matrix[columns, np.arange(len(columns))] = 1
-    return matrix
-
-
-@ms.constexpr
-def _rows(length, sides):
-    return Tensor(pooling_matrix(length, sides))
-
-
-@ms.constexpr
-def _columns(length, sides):
-    return Tensor(np.ascontiguousarray(pooling_matrix(length, sides).T))
-
-
 class ClassExtraction(nn.Cell):
     """Class embeddings from the layout of the classes' masks.
 
-    The masks are pooled to five grids, which one linear layer reads. Pooling is two products with constant
-    matrices, all grids at once; a third product picks the grids out.
+    The masks are pooled to five grids, which one linear layer reads.
 
     Args:
         channels: D, width of an embedding.
@@ -81,27 +39,13 @@ class ClassExtraction(nn.Cell):
 
     def __init__(self, channels, side):
         super().__init__()
-        self.sides = (*POOLS, side)
-        self.total = sum(self.sides)
-        self.pools = [nn.AdaptiveAvgPool2d(size) for size in self.sides]
-        self.select = Tensor(selection_matrix(self.sides))
-        self.project = Dense(sum(size**2 for size in self.sides), channels)
+        sides = (*POOLS, side)
+        self.pools = AdaptivePools(sides)
+        self.project = Dense(sum(size**2 for size in sides), channels)
 
     def construct(self, masks):
         """Raw masks [B, K, H, W] -> [B, K, D]."""
-        batch, classes = ops.shape(masks)[:2]
-        if is_static(masks):
-            height, width = masks.shape[2:]
-            pooled = ops.matmul(masks.reshape(-1, width), _columns(width, self.sides).astype(masks.dtype))
-            rows = _rows(height, self.sides).astype(masks.dtype)
-            pooled = ops.matmul(rows, pooled.reshape(-1, height, self.total))
-            pooled = ops.matmul(pooled.reshape(-1, self.total**2), self.select.astype(masks.dtype))
-        else:
-            grids = []
-            for pool in self.pools:
-                grids.append(pool(masks).reshape(batch, classes, -1))
-            pooled = ops.cat(grids, 2)
-        return self.project(pooled).reshape(batch, classes, -1)
+        return self.project(self.pools(masks))
 
 
 class TokenUpdate(nn.Cell):

@@ -6,17 +6,23 @@ consistent-separable (C-S) features under a class-aware consistency loss (``src.
 adaptive aggregation fuses them with the original features.
 Our reading, all of it, because no formula could be checked: which convolutions there are and how wide; the C-S
 features end in a convolution without activation; the fusion is a gate per pixel and channel, a softmax over the two
-branches; the auxiliary head is the FCN baseline's; a convolution has a bias where no batch norm follows directly;
+branches, which starts even; the original features are the map before the classifier of a baseline, whose classifier
+and auxiliary head C-S Net takes over, so that it differs from that baseline in its two modules and their loss alone;
+a convolution has a bias where no batch norm follows directly;
 dropout is of whole channels.
-Meant for a dilated ResNet (output stride 8); any pyramid works, of which the two deepest maps are read.
+Meant for a dilated backbone (output stride 8); any pyramid works.
 """
 
 from mindspore import nn, ops
+from mindspore.common.initializer import initializer
 
-from src.models.decoders.fcn import FCNHead
+from src.models.decoders.fcn import FCN
+from src.models.decoders.fpn import FPN
+from src.models.decoders.psp import PSP
 from src.models.layers.blocks import ConvNormReLU
 from src.models.layers.convolution import classifier, conv
-from src.models.layers.dropout import ChannelDropout
+
+BASES = {"fcn": FCN, "psp": PSP, "fpn": FPN}
 
 
 class ConsistentSeparable(nn.Cell):
@@ -38,70 +44,96 @@ class ConsistentSeparable(nn.Cell):
 
 
 class AdaptiveAggregation(nn.Cell):
-    """Original and C-S features in one map, weighted against each other per pixel and channel.
+    """Original and C-S features in one map: weighted against each other per pixel and channel, or concatenated.
+
+    The weights start even.
 
     Args:
         channels: channels of the original features and of the result.
         cs_channels: channels of the C-S features, and the gate's inner width.
+        fusion: ``gate`` or ``concat``.
     """
 
-    def __init__(self, channels, cs_channels):
+    def __init__(self, channels, cs_channels, fusion):
         super().__init__()
         self.channels = channels
         self.expand = ConvNormReLU(cs_channels, channels, 1)
-        self.squeeze = ConvNormReLU(2 * channels, cs_channels, 1)
-        self.gate = conv(cs_channels, 2 * channels, 1, bias=True)
-        self.fuse = ConvNormReLU(channels, channels, 3)
+        self.gated = fusion == "gate"
+        if self.gated:
+            self.squeeze = ConvNormReLU(2 * channels, cs_channels, 1)
+            self.gate = conv(cs_channels, 2 * channels, 1, bias=True)
+            self.gate.weight.set_data(initializer("zeros", self.gate.weight.shape, self.gate.weight.dtype))
+        self.fuse = ConvNormReLU(channels if self.gated else 2 * channels, channels, 3)
 
     def construct(self, original, consistent):
         """F [B, D, H, W], S [B, D_S, H, W] -> [B, D, H, W]."""
         expanded = self.expand(consistent)
-        scores = self.gate(self.squeeze(ops.cat((original, expanded), 1)))  # the first D are the original's
+        both = ops.cat((original, expanded), 1)
+        if not self.gated:
+            return self.fuse(both)
+        scores = self.gate(self.squeeze(both))  # the first D are the original's
         # A softmax over two is a sigmoid of their difference, and the second weight is one minus the first.
         weight = ops.sigmoid(scores[:, : self.channels] - scores[:, self.channels :])
         return self.fuse(expanded + weight * (original - expanded))
 
 
 class CSNet(nn.Cell):
-    """C-S Net's decoder on the deepest map, and in training an auxiliary FCN head on the map before it.
+    """A baseline with C-S Net's two modules between its map before the classifier and its classifier.
 
     The options are explained in ``src.schema.decoders.CSNetConfig``.
 
     Args:
         in_channels: channels of the four maps, finest first.
         num_classes: channels of the logits.
+
+    In training the entries ``auxiliary`` and ``consistent_logits`` are empty tuples where there is no such head.
     """
 
-    OUTPUTS = ("logits", "auxiliary", "consistent", "features")
+    OUTPUTS = ("logits", "auxiliary", "consistent_logits", "consistent", "features")
     EXPLAINS = ("consistent",)
 
-    def __init__(self, in_channels, num_classes, *, channels, cs_channels, auxiliary_channels, dropout):
+    def __init__(
+        self,
+        in_channels,
+        num_classes,
+        *,
+        base,
+        channels,
+        cs_channels,
+        auxiliary_channels,
+        aggregation,
+        fusion,
+        classify_consistent,
+        dropout,
+    ):
         super().__init__()
-        self.reduction = ConvNormReLU(in_channels[3], channels, 3)
+        auxiliary = {} if base == "fpn" else {"auxiliary_channels": auxiliary_channels}
+        self.baseline = BASES[base](in_channels, num_classes, channels=channels, dropout=dropout, **auxiliary)
         self.consistent = ConsistentSeparable(channels, cs_channels)
-        self.aggregation = AdaptiveAggregation(channels, cs_channels)
-        self.dropout = ChannelDropout(dropout)
-        self.classifier = classifier(channels, num_classes)
-        self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
+        self.aggregation = AdaptiveAggregation(channels, cs_channels, fusion) if aggregation else None
+        self.consistent_classifier = classifier(cs_channels, num_classes) if classify_consistent else None
 
     def branches(self, features):
-        """Four maps -> C-S features [B, D_S, H_3, W_3], map before the classifier [B, D, H_3, W_3]."""
-        original = self.reduction(features[3])
+        """Four maps -> C-S features [B, D_S, H, W], map before the classifier [B, D, H, W], of the baseline's size."""
+        original = self.baseline.embed(features)
         consistent = self.consistent(original)
+        if self.aggregation is None:
+            return consistent, original
         return consistent, self.aggregation(original, consistent)
 
     def embed(self, features):
-        """Four maps -> the map before the classifier [B, D, H_3, W_3]."""
+        """Four maps -> the map before the classifier [B, D, H, W]."""
         return self.branches(features)[1]
 
     def explain(self, features):
-        """Four maps -> the C-S features [B, D_S, H_3, W_3], on which the consistency loss acts (see EXPLAINS)."""
-        return (self.consistent(self.reduction(features[3])),)
+        """Four maps -> the C-S features [B, D_S, H, W], on which the consistency loss acts (see EXPLAINS)."""
+        return (self.consistent(self.baseline.embed(features)),)
 
     def construct(self, features):
-        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training see OUTPUTS."""
+        """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H, W] of the baseline's size; in training see OUTPUTS."""
         consistent, embedded = self.branches(features)
-        logits = self.classifier(self.dropout(embedded))
+        logits = self.baseline.classify(embedded)
         if self.training:
-            return logits, self.auxiliary(features[2]), consistent, embedded
+            own = () if self.consistent_classifier is None else self.consistent_classifier(consistent)
+            return logits, self.baseline.auxiliary_logits(features), own, consistent, embedded
         return logits

@@ -60,10 +60,18 @@ class FCN(nn.Cell):
         """Four maps -> the map before the classifier [B, D, H_3, W_3]."""
         return self.head.conv(features[3])
 
+    def classify(self, embedded):
+        """Map before the classifier [B, D, H, W] -> logits [B, K, H, W]."""
+        return self.head.classify(embedded)
+
+    def auxiliary_logits(self, features):
+        """Four maps -> logits of the auxiliary head [B, K, H_2, W_2]."""
+        return self.auxiliary(features[2])
+
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_3, W_3]; in training see OUTPUTS."""
         embedded = self.embed(features)
-        logits = self.head.classify(embedded)
+        logits = self.classify(embedded)
         if self.training:
-            return logits, self.auxiliary(features[2]), embedded
+            return logits, self.auxiliary_logits(features), embedded
         return logits

@@ -47,6 +47,14 @@ class FPN(nn.Cell):
         """Four maps -> the map before the classifier [B, D, H_0, W_0]."""
         return _sum_resized(self.levels(features))
 
+    def classify(self, embedded):
+        """Map before the classifier [B, D, H, W] -> logits [B, K, H, W]."""
+        return self.classifier(self.dropout(embedded))
+
+    def auxiliary_logits(self, features):
+        """Nothing: there is no auxiliary head."""
+        return ()
+
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS."""
         levels = self.levels(features)

@@ -84,6 +84,31 @@ def test_any_size_from_32(name, size):
         assert np.isfinite(feature.asnumpy()).all()
 
 
+@pytest.mark.parametrize("stride", [8, 16])
+def test_dilated_efficientnet_sees_what_the_strided_one_sees(stride):
+    """Where the strided network has a pixel, away from the borders; weights of the one fit the other."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    strided = build_backbone("efficientnet_lite0").set_train(False)
+    dilated = build_backbone("efficientnet_lite0", output_stride=stride).set_train(False)
+    assert ms.load_param_into_net(dilated, strided.parameters_dict(), strict_load=True) == ([], [])
+    assert dilated.strides == tuple(min(one, stride) for one in (4, 8, 16, 32))
+    for feature, one in zip(dilated(random_image(1, 3, 65, 97)), dilated.strides, strict=True):
+        assert feature.shape[2:] == (math.ceil(65 / one), math.ceil(97 / one))
+    first, channels, side = (5, 112, 36) if stride == 16 else (3, 40, 104)  # the first stage that is dilated
+    maps = []
+    for network in (strided, dilated):
+        x = random_image(1, channels, side, side)
+        for stage in network.blocks[first:]:
+            for block in stage:
+                x = block(x, None)
+        maps.append(x.asnumpy())
+    step = 32 // stride
+    middle, border = maps[1][:, :, step - 1 :: step, step - 1 :: step], 8 if stride == 16 else 12
+    inside = (..., slice(border, -border), slice(border, -border))
+    assert middle[inside].size > 0
+    np.testing.assert_allclose(middle[inside], maps[0][inside], atol=1e-4 * np.abs(maps[0]).max())
+
+
 @pytest.mark.parametrize("name", BACKBONE_OF_EACH_FAMILY)
 def test_smaller_images_are_refused(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)
