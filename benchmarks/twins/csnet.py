@@ -41,21 +41,28 @@ class AdaptiveAggregation(nn.Module):
         return self.fuse(torch.lerp(expanded, original, torch.sigmoid(first - second)))  # a softmax over two
 
 
+class FCN(nn.Module):
+    """The baseline below the modules."""
+
+    def __init__(self, in_channels, num_classes, channels, auxiliary_channels, dropout):
+        super().__init__()
+        self.head = FCNHead(in_channels[3], num_classes, channels, dropout)
+        self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
+
+
 class CSNet(nn.Module):
     def __init__(self, in_channels, num_classes, channels, cs_channels, auxiliary_channels, dropout):
         super().__init__()
-        self.reduction = ConvNormReLU(in_channels[3], channels, 3)
+        self.baseline = FCN(in_channels, num_classes, channels, auxiliary_channels, dropout)
         self.consistent = ConsistentSeparable(channels, cs_channels)
         self.aggregation = AdaptiveAggregation(channels, cs_channels)
-        self.dropout = nn.Dropout2d(dropout)
-        self.classifier = classifier(channels, num_classes)
-        self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
 
     def forward(self, features):
         """Four maps, of which the two deepest are read -> logits, in training also auxiliary logits, C-S features."""
-        original = self.reduction(features[3])
+        head = self.baseline.head
+        original = head.conv(features[3])
         consistent = self.consistent(original)
-        logits = self.classifier(self.dropout(self.aggregation(original, consistent)))
+        logits = head.classifier(head.dropout(self.aggregation(original, consistent)))
         if not self.training:
             return {"logits": logits}
-        return {"logits": logits, "auxiliary": self.auxiliary(features[2]), "consistent": consistent}
+        return {"logits": logits, "auxiliary": self.baseline.auxiliary(features[2]), "consistent": consistent}

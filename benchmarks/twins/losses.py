@@ -39,12 +39,26 @@ def diversity(branches):
     return torch.stack(values).mean()
 
 
+def majority_label(label, size, num_classes, purity=0.75):
+    """The class that has most pixels of each cell, where it has enough of them: [B, h, w]."""
+    batch, height, width = label.shape
+    rows, columns = (
+        (2 * torch.arange(side) + 1) * n // (2 * side) for n, side in zip(size, (height, width), strict=True)
+    )
+    cell = torch.arange(batch)[:, None, None] * size[0] * size[1] + rows[:, None] * size[1] + columns
+    valid = label != IGNORE
+    segment = (cell * num_classes + torch.where(valid, label, 0)).flatten()
+    pixels = torch.zeros(batch * size[0] * size[1] * num_classes).index_add(0, segment, valid.float().flatten())
+    most, found = pixels.reshape(-1, num_classes).max(1)
+    enough = (most > 0) & (most >= purity * pixels.reshape(-1, num_classes).sum(1))
+    return torch.where(enough, found, IGNORE).reshape(batch, *size)
+
+
 def consistency(features, label, num_classes, min_pixels):
     """Cosine distance, classes and centers of each image: intra, inter."""
     height, width = features.shape[2:]
     features = F.normalize(features.flatten(2), dim=1)  # [B, C, P]
-    rows, columns = (torch.arange(n) * side // n for n, side in zip((height, width), label.shape[1:], strict=True))
-    label = label[:, rows][:, :, columns].flatten(1)
+    label = majority_label(label, (height, width), num_classes).flatten(1)
     member = F.one_hot(torch.where(label == IGNORE, num_classes, label), num_classes + 1)[..., :-1].float()  # [B, P, K]
     counts = member.sum(1)
     chosen = (counts >= min_pixels).float()

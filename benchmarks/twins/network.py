@@ -16,8 +16,11 @@ DECODERS = {"fpn": FPN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 # Options that a twin has with one value only.
 FIXED = {
     "deep_stem": False, "norm_eval": False, "frozen_stages": -1, "pad_before_shift": True, "shift_single_window": False,
-    "ghost_upscale": True, "feature_reconstruction": True, "source": "prototypes",
+    "ghost_upscale": True, "feature_reconstruction": "both", "class_embeddings": "masks", "token_update": True,
+    "output": "both", "upscale_init": "random", "mask_supervision": "sum", "source": "prototypes",
+    "base": "fcn", "aggregation": True, "fusion": "gate", "classify_consistent": False,
 }  # fmt: skip
+FIXED_OF = {"efficientnet_lite0": {"output_stride": 32}, "cpt": {"invert_attention": True}}
 
 
 class Segmentor(nn.Module):
@@ -41,7 +44,9 @@ def build_network(config: dict, num_classes: int) -> Segmentor:
 
 def _options(section: dict) -> tuple[str, dict]:
     """The name and the options, without those that only say what every twin does."""
-    for option, value in FIXED.items():
+    name = section["name"]
+    fixed = FIXED | FIXED_OF.get(name, {})
+    for option, value in fixed.items():
         if section.get(option, value) != value:
-            raise SystemExit(f"{section['name']}: the PyTorch twin has {option} {value} only, not {section[option]}")
-    return section["name"], {k: v for k, v in section.items() if k not in ("name", "weights", *FIXED)}
+            raise SystemExit(f"{name}: the PyTorch twin has {option} {value} only, not {section[option]}")
+    return name, {k: v for k, v in section.items() if k not in ("name", "weights", *fixed)}

@@ -57,16 +57,9 @@ class FPN(nn.Cell):
 
     def construct(self, features):
         """Four maps [B, C_i, H_i, W_i] -> logits [B, K, H_0, W_0]; in training see OUTPUTS."""
-        levels = self.levels(features)
-        # Sum, dropout, classifier. Dropout of whole channels and the 1x1 convolution commute with resizing, so
-        # each level is classified at its own size: K channels are resized instead of D.
-        dropped = self.dropout.alike(levels)
-        logits = self.classifier(dropped[0])
-        for level in dropped[1:]:
-            logits = _plus_resized(logits, ops.conv2d(level, self.classifier.weight.astype(level.dtype)))
-        if self.training:
-            return logits, _sum_resized(levels)
-        return logits
+        embedded = self.embed(features)
+        logits = self.classify(embedded)
+        return (logits, embedded) if self.training else logits
 
 
 def _sum_resized(levels):

@@ -61,13 +61,8 @@ class ChannelDropout(HashedDropout):
 
     def construct(self, x):
         """[B, C, H, W] -> [B, C, H, W]."""
-        return self.alike((x,))[0]
-
-    def alike(self, maps):
-        """Maps [B, C, H_i, W_i] -> the same maps, with the same channels dropped from each."""
         if not self.training or self.rate == 0:
-            return maps
-        batch, channels = maps[0].shape[:2]
-        mask = (self.uniform(batch, channels) >= self.rate).astype(maps[0].dtype) * (1 / (1 - self.rate))
-        mask = mask.reshape(batch, channels, 1, 1)
-        return [x * mask for x in maps]
+            return x
+        batch, channels = x.shape[:2]
+        mask = (self.uniform(batch, channels) >= self.rate).astype(x.dtype) * (1 / (1 - self.rate))
+        return x * mask.reshape(batch, channels, 1, 1)

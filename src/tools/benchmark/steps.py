@@ -106,11 +106,15 @@ STEPS: dict[str, Callable[[Config], Work]] = {
 
 
 def random_batch(config: Config, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images fp32 [B, 3, H, W] and labels int32 [B, H, W] of a training batch, always the same ones."""
+    """Images fp32 [B, 3, H, W] and labels int32 [B, H, W] of a training batch, always the same ones.
+
+    The labels are squares of 32x32 pixels, so that cells of the deepest maps have a class.
+    """
     random = np.random.default_rng(0)
     shape = (config.train.batch_size, *config.data.crop)
     image = random.standard_normal((shape[0], 3, *shape[1:]), dtype=np.float32)
-    return image, random.integers(0, classes, shape).astype(np.int32)
+    label = random.integers(0, classes, (shape[0], -(-shape[1] // 32), -(-shape[2] // 32)))
+    return image, label.repeat(32, 1).repeat(32, 2)[:, : shape[1], : shape[2]].astype(np.int32)
 
 
 def num_classes(config: Config) -> int:

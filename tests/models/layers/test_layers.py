@@ -181,12 +181,6 @@ class TestChannelDropout:
         gradient = ms.grad(Product(layer, ops.ones_like(x)))(x)
         np.testing.assert_array_equal(gradient.asnumpy(), self.masks(twin, 1, x.shape)[0])
 
-    def test_maps_of_different_sizes_lose_the_same_channels(self):
-        layer = ChannelDropout(0.5)
-        layer.set_train(True)
-        fine, coarse = Alike(layer)(ops.ones((2, 9, 4, 4), ms.float32), ops.ones((2, 9, 2, 2), ms.float32))
-        np.testing.assert_array_equal(fine.asnumpy()[:, :, :2, :2], coarse.asnumpy())
-
     def test_rate_0_is_the_identity(self):
         (mask,) = self.masks(ChannelDropout(0.0), 1)
         assert (mask == 1).all()
@@ -195,16 +189,6 @@ class TestChannelDropout:
     def test_bad_rate(self, rate):
         with pytest.raises(ValueError, match="dropout rate"):
             ChannelDropout(rate)
-
-
-class Alike(nn.Cell):
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def construct(self, fine, coarse):
-        fine, coarse = self.layer.alike((fine, coarse))
-        return fine, coarse
 
 
 def test_batch_norm_of_a_single_pixel_leaves_the_statistics_alone(mode):
