@@ -16,7 +16,9 @@ DECODERS = {"fpn": FPN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 # Options that a twin has with one value only.
 FIXED = {
     "deep_stem": False, "norm_eval": False, "frozen_stages": -1, "pad_before_shift": True, "shift_single_window": False,
-    "ghost_upscale": True, "feature_reconstruction": True, "source": "prototypes",
+    "ghost_upscale": True, "feature_reconstruction": "both", "source": "prototypes",
+    "mask_supervision": "sum", "class_embeddings": "masks", "token_update": True, "output": "both",
+    "upscale_init": "random",
 }  # fmt: skip
 
 

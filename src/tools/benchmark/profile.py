@@ -77,5 +77,5 @@ def draw(path: Path, tables: dict[str, Rows]) -> None:
         axis.barh(list(rows), backward, left=forward, label="backward")
         axis.invert_yaxis()
         axis.set(title=f"a step by {title}", xlabel="ms")
-        axis.legend()
+        axis.legend(loc="lower right")
     save_figure(figure, path)
