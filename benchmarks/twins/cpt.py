@@ -35,8 +35,9 @@ class Prototypes(nn.Module):
 
 
 class CPTBlock(nn.Module):
-    def __init__(self, num_classes, channels, heads, mlp_ratio, gelu, momentum):
+    def __init__(self, num_classes, channels, heads, mlp_ratio, gelu, momentum, invert):
         super().__init__()
+        self.sign = -1.0 if invert else 1.0
         self.heads, self.depth = heads, channels // heads
         self.norm_low = ChannelLayerNorm(channels, EPS)
         self.norm_high = ChannelLayerNorm(channels, EPS)
@@ -60,18 +61,21 @@ class CPTBlock(nn.Module):
         query = self.query_pointwise(self.query_depthwise(self.norm_low(low)))
         query = query.reshape(batch, self.heads, self.depth, -1).transpose(2, 3)
         key, value = self.key_value(tokens).view(batch, classes, 2, self.heads, self.depth).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(query, -key, value)
+        y = F.scaled_dot_product_attention(query, self.sign * key, value)
         y = low + self.project(y.transpose(2, 3).reshape(low.shape))
         return y + self.mlp(self.norm_mlp(y)), masks
 
 
 class CPT(nn.Module):
-    def __init__(self, in_channels, num_classes, channels, heads, mlp_ratio, gelu, dropout, pool_channels, memory):
+    def __init__(
+        self, in_channels, num_classes, channels, heads, mlp_ratio, gelu, dropout, pool_channels, memory,
+        invert_attention,
+    ):  # fmt: skip
         super().__init__()
         self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in in_channels)
         momentum = memory["momentum"]
         self.blocks = nn.ModuleList(
-            CPTBlock(num_classes, channels, heads, mlp_ratio, gelu, momentum) for _ in range(3)
+            CPTBlock(num_classes, channels, heads, mlp_ratio, gelu, momentum, invert_attention) for _ in range(3)
         )  # fmt: skip
         self.outputs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
         self.fusion = ConvNormReLU(4 * channels, channels, 3)

@@ -7,11 +7,13 @@
     python -m src.tools.benchmark data --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
     python -m src.tools.benchmark complexity --config config/ecenet_swin_base_ade20k_640.yaml
     python -m src.tools.benchmark compare fpn-resnet18
+    python -m src.tools.benchmark profile --config config/fpn_resnet18_camvid.yaml --output profile
 
 ``train-step``, ``loss`` and ``eval`` take random images, so that they need no data; ``data`` reads the real records,
 and so does ``evaluate``, which scores the whole validation split. They report the median time after warm-up, images per
 second and peak memory. ``complexity`` counts the multiply-adds for one image and the trained parameters of every part.
-``compare`` measures a case, or ``all``, beside its PyTorch twin. Run nothing else on the machine at the same time.
+``compare`` measures a case, or ``all``, beside its PyTorch twin. ``profile`` says where the time of a training step
+goes. Run nothing else on the machine at the same time.
 """
 
 import argparse
@@ -41,6 +43,8 @@ def parse_arguments() -> argparse.Namespace:
         parts.add_parser(name, parents=measured, help=f"measure {name}")
     parts.add_parser("eval", parents=[*measured, size], help="measure the evaluation of an image")
     parts.add_parser("complexity", parents=[config, override, size, file], help="count multiply-adds and parameters")
+    profiled = parts.add_parser("profile", parents=[config, override], help="where the time of a training step goes")
+    profiled.add_argument("--output", type=Path, metavar="DIR", help="also draw bar charts into this folder")
     versus = parts.add_parser("compare", parents=[override, _steps(8), file], help="measure a case beside its twin")
     versus.add_argument("case", choices=[*CASES, "all"], metavar="CASE", help=f"all, or one of {', '.join(CASES)}")
     versus.add_argument("--rounds", type=int, default=2, metavar="N", help="runs of each side (default: 2)")
@@ -66,6 +70,10 @@ def main() -> None:
 
         names = list(CASES) if arguments.case == "all" else [arguments.case]
         compare(names, arguments.set, arguments.rounds, arguments.steps, arguments.warmup, arguments.json)
+    elif arguments.part == "profile":
+        from src.tools.benchmark.profile import profile
+
+        profile(load_config(arguments.config, arguments.set), arguments.output)
     elif arguments.part == "complexity":
         from src.tools.benchmark.complexity import complexity
 
