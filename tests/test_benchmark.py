@@ -26,7 +26,7 @@ def test_the_table_has_medians_ratios_and_the_largest_memory():
         "tuned": [figures(1.0, 1.5)] * 2,
     }
     _, step, evaluated = compare.table({"fpn-resnet18": sides, "eval-camvid": sides}).splitlines()
-    assert step.split() == "fpn-resnet18 s/step 2.000 4.000 1.000 0.50 2.00 2.50 1.00 1.50".split()
+    assert step.split() == ["fpn-resnet18", "s/step", "2.000", "4.000", "1.000", "0.50", "2.00", "2.50", "1.00", "1.50"]
     assert evaluated.split()[1:5] == ["images/s", "5.333", "2.000", "8.000"]
 
 
