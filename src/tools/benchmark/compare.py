@@ -49,7 +49,7 @@ def _case(
 
     case = CASES[name]
     config = case_config(case, overrides, folder)
-    job = {"part": "train-step", **counts}
+    job: dict[str, Any] = {"part": "train-step", **counts}
     if case.part == "evaluate":
         job |= {"part": "eval", "folder": folder}
         _write_images(config, folder)
