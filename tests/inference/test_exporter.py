@@ -3,6 +3,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore.train.mind_ir_pb2 import ModelProto
 
 from src.errors import UserError
 from src.inference import exporter
@@ -30,6 +31,15 @@ def test_mindir_equals_the_network(network, tmp_path):
     np.testing.assert_allclose(
         mindir_runner(exported.path)(image), network_runner(network)(image), atol=1e-5 * max(1, exported.largest)
     )
+
+
+def test_an_exported_graph_has_no_native_kernels(network, tmp_path):
+    """They exist on this machine alone."""
+    model = ModelProto()
+    model.ParseFromString(export(network, "MINDIR", (1, 3, 40, 56), tmp_path / "model").path.read_bytes())
+    types = {primitive.op_type for primitive in model.primitives}
+    assert "Conv2D" in types
+    assert "Custom" not in types
 
 
 def test_image_of_another_size_is_refused_with_the_mend(network, tmp_path):
