@@ -34,7 +34,8 @@ def test_rates_of_every_decoder(file):
 
 
 def test_the_sweeps_that_are_promised():
-    names = ["cpt_ablations", "ecenet_ablations", "rates_camvid", "rates_shapes_imagenet", "rates_shapes_scratch"]
+    names = ["cpt_ablations", "csnet_bases", "ecenet_ablations"]
+    names += ["rates_camvid", "rates_shapes_imagenet", "rates_shapes_scratch"]
     assert [file.stem for file in FILES] == names
 
 

@@ -81,7 +81,8 @@ def test_consistency_of_another_decoder_trains(small_config, tmp_path, monkeypat
 def test_ramp_follows_the_updates_and_continues_after_a_resume(network, small_config):
     """Over the first half of 8 updates; the step, which a checkpoint holds, is all it depends on."""
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    config = load_config(small_config, ["model.decoder.name=csnet", *CONSISTENCY, "losses.consistency.ramp=0.5"])
+    ramp = ["losses.consistency.ramp=0.5", "train.iterations=8"]
+    config = load_config(small_config, ["model.decoder.name=csnet", *CONSISTENCY, *ramp])
     network.set_train(True)
     generator = np.random.default_rng(0)
     image = Tensor(generator.standard_normal((2, 3, 64, 96)).astype(np.float32))
