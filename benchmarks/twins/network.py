@@ -20,7 +20,7 @@ FIXED = {
     "output": "both", "upscale_init": "random", "mask_supervision": "sum", "source": "prototypes",
     "base": "fcn", "aggregation": True, "fusion": "gate", "classify_consistent": False,
 }  # fmt: skip
-FIXED_OF = {"efficientnet_lite0": {"output_stride": 32}, "cpt": {"invert_attention": True}}
+FIXED_OF = {"efficientnet_lite0": {"output_stride": 32}}
 
 
 class Segmentor(nn.Module):
