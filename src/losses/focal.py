@@ -6,7 +6,8 @@ class for alpha. ECENet's mask loss is the form for sigmoids and another part.
 
 from mindspore import nn, ops
 
-from src.losses.cross_entropy import CrossEntropy, WeightedNLL, sum_pixels
+from src.losses.cross_entropy import CrossEntropy
+from src.models.layers.log_likelihood import WeightedNLL, sum_pixels
 
 LEAST = 1e-12  # 1 - p below this counts as this: its logarithm is finite
 

@@ -63,6 +63,7 @@ CONVOLUTIONS = {  # shape of the map, channels out, options
     "pointwise_strided": ((2, 20, 7, 9), 13, {"kernel_size": 1, "stride": 2}),
     "grouped": ((2, 16, 7, 9), 24, {"kernel_size": 1, "group": 4}),
     "depthwise": ((2, 6, 13, 37), 6, {"kernel_size": 3, "padding": 1, "group": 6}),
+    "depthwise_narrow": ((3, 4, 2, 1), 4, {"kernel_size": 3, "padding": 1, "group": 4}),
     "depthwise_strided": ((2, 6, 14, 37), 6, {"kernel_size": 3, "padding": 1, "stride": 2, "group": 6}),
     "depthwise_dilated": ((2, 6, 13, 37), 6, {"kernel_size": 3, "padding": 2, "dilation": 2, "group": 6}),
     "depthwise_5x5": ((2, 6, 13, 19), 6, {"kernel_size": 5, "padding": 2, "group": 6}),

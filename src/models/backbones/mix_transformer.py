@@ -19,9 +19,8 @@ from mindspore.common.initializer import HeNormal, initializer
 from src.models.layers import token_rows
 from src.models.layers.activation import GELU
 from src.models.layers.attention import Attention
-from src.models.layers.convolution import conv
+from src.models.layers.convolution import conv, depthwise
 from src.models.layers.dense import AddBias, Dense
-from src.models.layers.depthwise import Depthwise
 from src.models.layers.drop_path import DropPaths, add_branch, linear_rates
 from src.models.layers.norm import LayerNorm
 
@@ -106,7 +105,7 @@ class MixFFN(nn.Cell):
     def __init__(self, channels):
         super().__init__()
         self.fc1 = Dense(channels, 4 * channels)
-        self.dwconv = Depthwise(4 * channels)
+        self.dwconv = depthwise(4 * channels)
         self.gelu = GELU()
         self.fc2 = Dense(4 * channels, channels)
 

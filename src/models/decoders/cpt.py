@@ -20,9 +20,8 @@ from mindspore import nn, ops
 from src.models.decoders.prototypes import Memory, Prototypes
 from src.models.layers.attention import Attention
 from src.models.layers.blocks import ConvMLP, ConvNormReLU
-from src.models.layers.convolution import classifier, conv, pointwise
+from src.models.layers.convolution import classifier, conv, depthwise, pointwise
 from src.models.layers.dense import Dense
-from src.models.layers.depthwise import Depthwise
 from src.models.layers.dropout import ChannelDropout
 from src.models.layers.initial import initialize_convolutions
 from src.models.layers.norm import ChannelLayerNorm
@@ -60,7 +59,7 @@ class CPTBlock(nn.Cell):
             memory = None if momentum is None else Memory(num_classes, channels, momentum)
             self.prototypes = Prototypes(channels, heads, memory)
         if source != "bilinear":
-            self.query_depthwise = Depthwise(channels)
+            self.query_depthwise = depthwise(channels)
             self.query_pointwise = pointwise(channels, channels)
             self.key_value = Dense(channels, 2 * channels)
             self.key_scale = self.depth**-0.5 * (-1 if invert else 1)

@@ -25,9 +25,8 @@ from src.errors import UserError
 from src.models.decoders.class_tokens import ClassExtraction, TokenUpdate, grid_side
 from src.models.layers.activation import softmax
 from src.models.layers.blocks import ConvMLP, ConvNormReLU
-from src.models.layers.convolution import classifier, conv, pointwise
+from src.models.layers.convolution import classifier, conv, depthwise, pointwise
 from src.models.layers.dense import Dense
-from src.models.layers.depthwise import Depthwise
 from src.models.layers.dropout import ChannelDropout
 from src.models.layers.initial import initialize_convolutions
 from src.models.layers.norm import ChannelLayerNorm, LayerNorm, norm
@@ -55,7 +54,7 @@ class FeatureReconstruction(nn.Cell):
         self.intrinsic = conv(channels, half, 1)
         self.intrinsic_norm = norm(half)
         if branches != "intrinsic":
-            self.diverse = Depthwise(half)
+            self.diverse = depthwise(half)
             self.diverse_norm = norm(half)
             self.squeeze = Dense(half, half // 2, bias=False)
             self.excite = Dense(half // 2, half, bias=False)
@@ -99,7 +98,7 @@ class SemanticsAttention(nn.Cell):
         self.sign = -1.0 if invert else 1.0
         self.norm_pixels = ChannelLayerNorm(channels)
         self.norm_tokens = LayerNorm(channels)
-        self.query_depthwise = Depthwise(channels)
+        self.query_depthwise = depthwise(channels)
         self.query_pointwise = pointwise(channels, channels)
         self.masks_only = masks_only
         self.key_value = Dense(channels, channels if masks_only else 2 * channels, bias=False)
@@ -146,7 +145,7 @@ class DepthwiseNormReLU(nn.Cell):
 
     def __init__(self, channels):
         super().__init__()
-        self.conv = Depthwise(channels, bias=False)
+        self.conv = depthwise(channels, bias=False)
         self.bn = norm(channels, "relu")
 
     def construct(self, x):

@@ -3,8 +3,7 @@
 from mindspore import nn
 
 from src.models.layers.activation import GELU
-from src.models.layers.convolution import conv, pointwise
-from src.models.layers.depthwise import Depthwise
+from src.models.layers.convolution import conv, depthwise, pointwise
 from src.models.layers.norm import norm
 
 
@@ -33,7 +32,7 @@ class ConvMLP(nn.Cell):
         super().__init__()
         width = channels * ratio
         self.expand = pointwise(channels, width)
-        self.depthwise = Depthwise(width)
+        self.depthwise = depthwise(width)
         self.gelu = GELU(approximate)
         self.project = pointwise(width, channels)
 

@@ -46,6 +46,22 @@ def conv(in_channels, out_channels, kernel_size, stride=1, dilation=1, groups=1,
     )
 
 
+def depthwise(channels, bias=True):
+    """Depthwise 3x3 convolution, stride 1, zero padding 1."""
+    # He initialization with a fan-in of 9: each output channel sees one input channel.
+    return Conv2d(
+        channels,
+        channels,
+        3,
+        pad_mode="pad",
+        padding=1,
+        group=channels,
+        has_bias=bias,
+        weight_init=Normal(math.sqrt(2 / 9)),
+        bias_init="zeros",
+    )
+
+
 def classifier(in_channels, num_classes):
     """1x1 convolution to logits, with small weights so that training starts near equal probabilities."""
     return Conv2d(in_channels, num_classes, 1, has_bias=True, weight_init=Normal(sigma=0.01), bias_init="zeros")

@@ -21,9 +21,8 @@ constexpr float kP2 = kP * kP, kQ2 = kQ * kQ, kP3 = kP2 * kP, kQ3 = kQ2 * kQ;
 constexpr float kPerZero = 1.0f / (kP2 * kQ2), kPerP = 0.5f / (kP2 * (kP2 - kQ2)), kPerQ = 0.5f / (kQ2 * (kQ2 - kP2));
 
 // B^T: window of the map -> points
-template <class T>
-inline void map_to_points(const T *d, T *v) {
-  const T a = d[4] - kQ2 * d[2], b = kP * (d[3] - kQ2 * d[1]), c = d[4] - kP2 * d[2], e = kQ * (d[3] - kP2 * d[1]);
+inline void map_to_points(const float *d, float *v) {
+  const float a = d[4] - kQ2 * d[2], b = kP * (d[3] - kQ2 * d[1]), c = d[4] - kP2 * d[2], e = kQ * (d[3] - kP2 * d[1]);
   v[0] = kP2 * kQ2 * d[0] - (kP2 + kQ2) * d[2] + d[4];
   v[1] = a + b;
   v[2] = a - b;
@@ -33,9 +32,8 @@ inline void map_to_points(const T *d, T *v) {
 }
 
 // A^T: points -> tile of results
-template <class T>
-inline void points_to_tile(const T *m, T *y) {
-  const T a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
+inline void points_to_tile(const float *m, float *y) {
+  const float a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
   y[0] = m[0] + a + c;
   y[1] = kP * b + kQ * e;
   y[2] = kP2 * a + kQ2 * c;
@@ -43,9 +41,8 @@ inline void points_to_tile(const T *m, T *y) {
 }
 
 // A: gradient of a tile -> points
-template <class T>
-inline void tile_to_points(const T *y, T *m) {
-  const T a = y[0] + kP2 * y[2], b = kP * y[1] + kP3 * y[3], c = y[0] + kQ2 * y[2], e = kQ * y[1] + kQ3 * y[3];
+inline void tile_to_points(const float *y, float *m) {
+  const float a = y[0] + kP2 * y[2], b = kP * y[1] + kP3 * y[3], c = y[0] + kQ2 * y[2], e = kQ * y[1] + kQ3 * y[3];
   m[0] = y[0];
   m[1] = a + b;
   m[2] = a - b;
@@ -92,8 +89,6 @@ struct Tiling {
     const int64_t top = index % tiles_high * kTile, grid = index / tiles_high;
     return {grid / (dilation * dilation), grid / dilation % dilation, grid % dilation, top};
   }
-
-  int64_t line_length() const { return kTile * tiles_wide + 2; }
 
   // Line `line` of the sub-grid, with `margin` zeros before it and zeros behind it up to `length`.
   void read(const float *plane, const Row &row, int64_t line, int64_t margin, int64_t length, float *out) const {
@@ -142,28 +137,26 @@ std::vector<Batch> batches(const Tiling &t, int64_t channels) {
   return all;
 }
 
-void clear_padding(const Tiling &t, const Batch &b, float *points, int64_t plane) {
-  const int64_t used = b.rows * t.tiles_wide;
-  for (int p = 0; p < kPoints; p++) std::memset(points + p * plane + used, 0, (b.stride - used) * sizeof(float));
-}
-
-// Points of the windows of one channel: plane [H, W] -> points[p * plane_stride + tile].
-void windows(const Tiling &t, const Batch &b, const float *x, int64_t channels, int64_t channel, float *points) {
-  const int64_t length = t.line_length(), plane = channels * b.stride;
+// Points of one channel: plane [H, W] -> points[p * plane_stride + tile]. Each tile reads `kRead` lines and columns, of
+// which `kMargin` lie before it.
+template <int kRead, int kMargin, class Map>
+void to_points(const Tiling &t, const Batch &b, const float *x, int64_t channels, int64_t channel, float *points,
+               Map map) {
+  const int64_t length = kTile * t.tiles_wide + 2 * kMargin, plane = channels * b.stride;
   thread_local std::vector<float> lines, columns;
-  lines.resize(kWindow * length);
+  lines.resize(kRead * length);
   columns.resize(kWindow * length);
   for (int64_t r = 0; r < b.rows; r++) {
     const Tiling::Row row = t.row(b.first + r);
-    const float *map = x + (row.image * channels + channel) * t.height * t.width;
-    for (int i = 0; i < kWindow; i++) t.read(map, row, row.top + i - 1, 1, length, lines.data() + i * length);
+    const float *from = x + (row.image * channels + channel) * t.height * t.width;
+    for (int i = 0; i < kRead; i++) t.read(from, row, row.top + i - kMargin, kMargin, length, lines.data() + i * length);
     const float *__restrict in = lines.data();
     float *__restrict mid = columns.data();
 #pragma GCC ivdep
     for (int64_t j = 0; j < length; j++) {
-      float d[kWindow], v[kWindow];
-      for (int i = 0; i < kWindow; i++) d[i] = in[i * length + j];
-      map_to_points(d, v);
+      float d[kRead], v[kWindow];
+      for (int i = 0; i < kRead; i++) d[i] = in[i * length + j];
+      map(d, v);
       for (int i = 0; i < kWindow; i++) mid[i * length + j] = v[i];
     }
     for (int i = 0; i < kWindow; i++) {
@@ -172,45 +165,22 @@ void windows(const Tiling &t, const Batch &b, const float *x, int64_t channels, 
 #pragma GCC ivdep
       for (int64_t k = 0; k < t.tiles_wide; k++) {
         float v[kWindow];
-        map_to_points(line + kTile * k, v);
+        map(line + kTile * k, v);
         for (int j = 0; j < kWindow; j++) out[j * plane + k] = v[j];
       }
     }
   }
-  clear_padding(t, b, points, plane);
+  const int64_t used = b.rows * t.tiles_wide;
+  for (int p = 0; p < kPoints; p++) std::memset(points + p * plane + used, 0, (b.stride - used) * sizeof(float));
 }
 
-// Points of the tiles of one channel of a gradient: plane [H, W] -> points[p * plane_stride + tile].
+void windows(const Tiling &t, const Batch &b, const float *x, int64_t channels, int64_t channel, float *points) {
+  to_points<kWindow, 1>(t, b, x, channels, channel, points, [](const float *d, float *v) { map_to_points(d, v); });
+}
+
+// The same for a gradient.
 void tiles(const Tiling &t, const Batch &b, const float *dy, int64_t channels, int64_t channel, float *points) {
-  const int64_t length = kTile * t.tiles_wide, plane = channels * b.stride;
-  thread_local std::vector<float> lines, columns;
-  lines.resize(kTile * length);
-  columns.resize(kWindow * length);
-  for (int64_t r = 0; r < b.rows; r++) {
-    const Tiling::Row row = t.row(b.first + r);
-    const float *map = dy + (row.image * channels + channel) * t.height * t.width;
-    for (int i = 0; i < kTile; i++) t.read(map, row, row.top + i, 0, length, lines.data() + i * length);
-    const float *__restrict in = lines.data();
-    float *__restrict mid = columns.data();
-#pragma GCC ivdep
-    for (int64_t j = 0; j < length; j++) {
-      float y[kTile], m[kWindow];
-      for (int i = 0; i < kTile; i++) y[i] = in[i * length + j];
-      tile_to_points(y, m);
-      for (int i = 0; i < kWindow; i++) mid[i * length + j] = m[i];
-    }
-    for (int i = 0; i < kWindow; i++) {
-      const float *__restrict line = mid + i * length;
-      float *__restrict out = points + i * kWindow * plane + r * t.tiles_wide;
-#pragma GCC ivdep
-      for (int64_t k = 0; k < t.tiles_wide; k++) {
-        float m[kWindow];
-        tile_to_points(line + kTile * k, m);
-        for (int j = 0; j < kWindow; j++) out[j * plane + k] = m[j];
-      }
-    }
-  }
-  clear_padding(t, b, points, plane);
+  to_points<kTile, 0>(t, b, dy, channels, channel, points, [](const float *y, float *v) { tile_to_points(y, v); });
 }
 
 // Points of the results of one channel -> plane [H, W].
