@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and output folders that are checked before any long work."""
+"""Files that appear whole or not at all, and output folders that are checked before any long work; the cache."""
 
 import hashlib
 import os
@@ -29,6 +29,12 @@ def check_writable(path: Path) -> None:
         raise UserError(f"--output {path}: {existing} is a file, not a folder; choose another --output")
     if not os.access(existing, os.W_OK):
         raise UserError(f"--output {path}: {existing} is not writable; choose another --output")
+
+
+def cache_folder(kind: str) -> Path:
+    """The user's folder for files of one kind that can be made again, whether it exists or not."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mindspore-segmentation" / kind
 
 
 def sha256(path: Path) -> str:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import mindspore as ms
 
+from src.files import cache_folder
+
 SOURCES = Path(__file__).with_name("source")
 KERNELS, ONEDNN = "kernels.so", "onednn.so"
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math")
@@ -28,12 +30,6 @@ KEPT = 3  # results of former versions that stay in the cache
 
 class BuildError(Exception):
     """The kernels cannot be compiled here; the message says why in one line."""
-
-
-def cache_folder() -> Path:
-    """Folder of the compiled kernels, whether it exists or not."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mindspore-segmentation" / "kernels"
 
 
 def ensure(tell: Callable[[str], None]) -> Path:
@@ -49,7 +45,7 @@ def ensure(tell: Callable[[str], None]) -> Path:
     """
     compiler, version = _compiler()
     onednn = _onednn()
-    folder = cache_folder() / _key(version, onednn)
+    folder = cache_folder("kernels") / _key(version, onednn)
     if folder.is_dir():
         return folder
     try:

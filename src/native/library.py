@@ -41,6 +41,11 @@ def loaded() -> bool:
     return _path is not None
 
 
+def path() -> str | None:
+    """File of the kernels, or None where they cannot be used."""
+    return _path
+
+
 def operator(name: str, shapes: Callable, types: Callable, key: tuple = ()) -> ops.Custom:
     """The kernel of this name as an operator of MindSpore.
 

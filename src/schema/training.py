@@ -164,3 +164,6 @@ class DeviceConfig(Section):
     native: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """Whether a CPU computes convolutions and some other layers with kernels that are compiled on first use. `auto`
     falls back to MindSpore's operators where there is no C++ compiler; `on` makes that an error."""
+    compile_cache: bool = False
+    """Keep the compiled training step in the user's cache folder, and take it from there when the same training starts
+    again: after an interruption, or with another seed. Proven on a CPU only."""

@@ -16,11 +16,17 @@ class Console:
         self.seconds, self.images, self.first = 0.0, 0, True
 
     def __enter__(self) -> "Console":
-        self.line("compiling the training step; this takes a while")
         return self
 
     def __exit__(self, *_) -> None:
         self.bar.close()
+
+    def start(self, compiled: bool) -> None:
+        """Say what the first step waits for."""
+        if compiled:
+            self.line("taking the compiled training step of an earlier run")
+        else:
+            self.line("compiling the training step; this takes a while")
 
     def advance(self, seconds: float, images: int, steps: int) -> None:
         """Count steps of ``images`` each. The first call, which compiles, does not count toward the speed."""
@@ -29,7 +35,7 @@ class Console:
         if self.first:
             self.first = False
             device.pin_threads()
-            self.line(f"compiled and first step done in {seconds:.1f} s")
+            self.line(f"first step done in {seconds:.1f} s")
         else:
             self.seconds += seconds
             self.images += steps * images

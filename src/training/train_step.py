@@ -72,7 +72,8 @@ class TrainStep(nn.Cell):
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
         weights = optimizer.weights
-        self.gradient = ms.value_and_grad(NetworkWithLoss(network, criterion, dtype), None, weights, has_aux=True)
+        self.network = NetworkWithLoss(network, criterion, dtype)
+        self.gradient = ms.value_and_grad(self.network, None, weights, has_aux=True)
         self.mean_values, self.mean_gradients = MeanOverWorkers(), MeanGradients(weights)
         self.rates = Tensor(rates, ms.float32)
         self.clip_norm = clip_norm
@@ -145,9 +146,10 @@ class TrainStep(nn.Cell):
             self.map(ops.assign, self.network_state, self.kept_state)
         if self.loss_scale is not None:
             self.loss_scale(finite)
-        ops.assign_add(self.iteration, Tensor(1, ms.int32))
         if self.accumulate > 1:
             self.map(_clear, self.sums)
+        # A result other than None: a branch without one would be a Python call in the compiled graph.
+        return ops.assign_add(self.iteration, Tensor(1, ms.int32))
 
 
 def _times(factor, x):

@@ -7,7 +7,7 @@ turns; the first alone writes.
 import signal
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from src.inference.runner import network_runner
 from src.parallel import rank, sum_counts, wait_for_all, world_size
 from src.report.curves import draw_curves
 from src.schema import Config
+from src.training.compiled_step import reused
 from src.training.console import Console
 from src.training.feeding import check_sinking, sink
 from src.training.interrupt import Interrupt
@@ -108,8 +109,13 @@ class Trainer:
         sunk = sink(self.step_cell, batches, train.sink_size) if train.sink_size else None
         stopped = False
         with closing(self.folder), Interrupt() as interrupt, Console(progress.step, train.iterations) as console:
+            compilation: AbstractContextManager[bool | None] = reused(self.config, self.step_cell)
             while progress.step < train.iterations and not stopped:
-                result, seconds = self._update(batches, interrupt, sunk)
+                with compilation as found:
+                    if found is not None:
+                        console.start(found)
+                    result, seconds = self._update(batches, interrupt, sunk)
+                compilation = nullcontext()
                 stopped = result["stop"] > 0  # known to all workers: none waits for one that has left
                 self._check(result)
                 step = progress.step

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from src.files import cache_folder
 from src.native import build, library
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,7 @@ needs_compiler = pytest.mark.skipif(not library.loaded(), reason="the native ker
 def cache(tmp_path, monkeypatch):
     """An empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return build.cache_folder()
+    return cache_folder("kernels")
 
 
 def compiler(tmp_path, body):
