@@ -1,4 +1,6 @@
-"""One attempt at a job, whatever the moment of its end."""
+"""One attempt at a job, whatever the moment of its end, and what a signal asks for."""
+
+import signal
 
 import pytest
 
@@ -37,3 +39,12 @@ def test_end_between_two_looks_is_seen(reason, status):
     limits = Limits()
     end = attempt(EndsBetweenTwoLooks(reason), Hosts(0, {}, limits), Asked(), limits)
     assert (end.status, end.reason) == (status, reason or "")
+
+
+def test_only_a_second_signal_to_the_same_launcher_stops_at_once():
+    asked = Asked()
+    asked.take(signal.SIGTERM)
+    asked(signal.SIGINT, None)
+    assert (asked.number, asked.again, asked.status) == (signal.SIGTERM, False, 1)
+    asked(signal.SIGINT, None)
+    assert asked.again

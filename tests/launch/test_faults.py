@@ -157,22 +157,27 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
     assert not launchers.left()
 
 
+@pytest.mark.parametrize("pretend", ["", "deaf"])
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
-def test_hung_job_is_asked_and_then_killed(launchers, number, status):
-    programs = launchers.both("--grace", 2, "--restarts", 3, pretend="deaf")
+def test_signal_to_one_launcher_is_one_to_all_and_a_hung_job_is_killed(launchers, number, status, pretend):
+    programs = launchers.both("--grace", 2, "--restarts", 3, pretend=pretend)
     for program in programs:
         read_until(program, "step 3/600")
     launchers.look()
     asked = time.monotonic()
     programs[1].send_signal(number)
-    output, found = end(programs[1])
+    outputs = []
+    for program in programs:
+        output, found = end(program)
+        assert found == status, output
+        outputs.append(output)
     assert time.monotonic() - asked < 30
-    assert found == status
-    assert f"no progress for 2 s after {number.name}; stopped without saving" in output
-    output, found = end(programs[0])
-    assert found == 1 and f"host 1 (127.0.0.1): no progress for 2 s after {number.name}" in output
+    assert f"host 1 (127.0.0.1) was asked to stop ({number.name})" in outputs[0]
+    for output in outputs:
+        assert (f"no progress for 2 s after {number.name}; stopped without saving" in output) == bool(pretend)
+    assert ("interrupted at step" in outputs[0]) != bool(pretend)
     assert not launchers.left()
 
 

@@ -292,14 +292,27 @@ def test_slow_and_lossy_cable_is_no_silence(tmp_path):
 
 @slow
 @needs_hosts
+@pytest.mark.parametrize("hung", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_to_one_launcher_saves_everywhere(tmp_path, number):
+def test_signal_to_the_second_launcher_stops_all(tmp_path, number, hung):
+    """A job that is well saves first; one whose first worker is stopped hangs and is killed."""
     with Stand(2) as stand:
         job = Job(stand, tmp_path)
         programs = job.all(overrides=["train.iterations=200"])
         read_until(programs[0], "step 3/200")
+        if hung:
+            stand.find(0, "MS_WORKER").suspend()
+        begin = clock.now()
         stand.find(1, "launcher").send_signal(number)
         found = ends(programs)
-        assert [status for _, status in found] == [0, 130 if number == signal.SIGINT else 0], found
-        assert "interrupted at step" in found[0][0]
-        assert job.saved() == max(steps(job.output(0)))
+        seconds = clock.now() - begin
+        assert [status for _, status in found] == [130 if number == signal.SIGINT else 1] * 2, found
+        assert f"host 1 (10.77.0.2) was asked to stop ({number.name})" in found[0][0]
+        words = [f"no progress for 20 s after {number.name}" in output for output, _ in found]
+        assert any(words) if hung else not any(words) and "interrupted at step" in found[0][0]
+        nothing_left(stand)
+        assert seconds < (30 if hung else BOUND)
+        saved, last = job.saved(), max(steps(job.output(0)))
+        state = "hung" if hung else "well"
+        print(f"\n| {number.name} to the second launcher of a job that is {state} | {seconds:.0f} s | {last - saved} |")
+        assert hung or saved == last

@@ -101,6 +101,16 @@ def test_waiting_can_be_stopped(launchers, number, status):  # noqa: F811
     assert end(first)[1] == status
 
 
+@pytest.mark.slow
+def test_host_that_is_stopped_before_the_start_stops_all(launchers):  # noqa: F811
+    programs = [launchers.start(*BATCH, host=host, hosts=3, workers=3) for host in (0, 1)]
+    read_until(programs[1], "host 0 waits for host 2")
+    programs[1].terminate()
+    (output, status), (_, own) = map(end, programs)
+    assert (status, own) == (1, 1)
+    assert "host 1 (127.0.0.1) was stopped before the start" in output
+
+
 def test_address_of_another_machine(launchers):  # noqa: F811
     output, status = end(launchers.start(MASTER_ADDR="192.0.2.1"))
     assert status == 2
