@@ -1,6 +1,7 @@
 """Launchers meet before anything starts: late hosts, absent ones, and hosts that were started with something else."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -29,13 +30,13 @@ def meet(small_config, monkeypatch, capsys):
     port = free_port()
     with ThreadPoolExecutor() as pool:
 
-        def begin(host, *overrides, wait=60, asked=False):
+        def begin(host, *overrides, wait=60, **other):
             place = Cluster(2, 2, host, "127.0.0.1", port)
-            own = agreement.facts(load_config(small_config, list(overrides)), place, 0)
+            own = {**agreement.facts(load_config(small_config, list(overrides)), place, 0), **other}
             limits = Limits(silence=30, wait=wait)
 
             def go():
-                here = meeting.Meeting(place, own, limits, "", lambda: asked)
+                here = meeting.Meeting(place, own, limits, "", lambda: False)
                 try:
                     return here.meet()
                 finally:
@@ -83,9 +84,19 @@ def test_host_that_never_comes(meet, host, words):
         meet(host, wait=1).result(60)
 
 
-def test_difference_is_refused_by_both(meet):
-    for refused in (meet(0), meet(1, "optimizer.lr=0.5")):
-        with pytest.raises(UserError, match=r"optimizer.lr: 0.001 on host 0, 0.5 on host 1 \(127.0.0.1\)"):
+@pytest.mark.parametrize(
+    ("overrides", "other", "words"),
+    [
+        (["optimizer.lr=0.5"], {}, "optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"),
+        ([], {"MindSpore": "2.9.0"}, "MindSpore: 2.10.0 on host 0, 2.9.0 on host 1 (127.0.0.1)"),
+        ([], {"the program": "checksum 1 (commit 2)"}, "checksum 1 (commit 2) on host 1 (127.0.0.1)"),
+        ([], {"the records": "checksum 3"}, "the records: none yet on host 0, checksum 3 on host 1 (127.0.0.1)"),
+    ],
+    ids=["setting", "MindSpore", "program", "records"],
+)
+def test_difference_is_refused_by_both(meet, overrides, other, words):
+    for refused in (meet(0), meet(1, *overrides, **other)):
+        with pytest.raises(UserError, match=re.escape(words)):
             refused.result(60)
 
 
