@@ -160,13 +160,13 @@ class Stand:
         _ip("netns", "exec", self.hosts[number], "tc", "qdisc", "replace", "dev", "cable", "root", "netem", *how)
 
     def processes(self, number: int) -> list[psutil.Process]:
-        """Everything that runs in a host."""
+        """Everything that runs in a host, without the hub of slow cables, which sits in the last one."""
         done = subprocess.run(["ip", "netns", "pids", self.hosts[number]], capture_output=True, text=True, check=False)
         found = []
         for pid in done.stdout.split():
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(int(pid))
-                if process.status() != psutil.STATUS_ZOMBIE:
+                if process.status() != psutil.STATUS_ZOMBIE and not (self.hub and self.hub.pid == process.pid):
                     found.append(process)
         return found
 

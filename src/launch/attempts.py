@@ -14,21 +14,30 @@ from src.launch.processes import GRACE
 
 POLL = 0.1  # seconds
 LONGEST = 300.0  # seconds between two attempts
-ASKED_GRACE = 5.0  # seconds that workers have to end when another host's hung ones have been killed
+ASKED_GRACE = 5.0  # seconds between asking processes to end and killing them, where a user waits for the end
 ASKED_ENDS = {"ended with status 130", "was killed by SIGINT", "was killed by SIGTERM"}
 
 
 class Asked:
-    """What Ctrl-C and SIGTERM have asked for; a second signal asks for the end at once."""
+    """What Ctrl-C and SIGTERM have asked for, here or at another host; a second signal asks for the end at once.
+
+    Attributes:
+        number: of the signal, or None.
+        here: whether it came to this launcher.
+    """
 
     def __init__(self):
         self.number: int | None = None
         self.at = 0.0
-        self.again = False
+        self.here = self.again = False
 
     def __call__(self, number: int, _) -> None:
         """The signals' handler."""
-        self.again = self.number is not None
+        self.again, self.here = self.here, True  # that of another host is not this user's first
+        self.take(number)
+
+    def take(self, number: int) -> None:
+        """Note a signal, unless another came before."""
         if self.number is None:
             self.number, self.at = number, clock.now()
 
@@ -56,8 +65,12 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
     try:
         while trouble is None:
             job.look()
+            if asked.number is None and hosts.wish:
+                print(f"{hosts.wish.where} was asked to stop ({hosts.wish.signal.name})", flush=True)
+                asked.take(hosts.wish.signal)
             if asked.number is not None:
                 job.ask(asked.number)
+                hosts.ask(asked.number)
             over = job.over()  # asked before `trouble`, which then knows how it ended
             own = None if _as_asked(job, asked) else job.trouble()
             trouble = own or hosts.turn(job.workers.step(), over) or _hung(job, asked, limits)
@@ -68,7 +81,7 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
             else:
                 time.sleep(POLL)
     finally:
-        left = job.stop(0 if asked or trouble is None else ASKED_GRACE if trouble.asked else GRACE)
+        left = job.stop(_patience(trouble, asked))
         hosts.leave()
     if left:
         print(f"error: still running: {', '.join(str(process.pid) for process in left)}", file=sys.stderr)
@@ -78,9 +91,16 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
             print(f"error: {trouble.reason}", file=sys.stderr)
         final = asked or trouble.asked or trouble.status == 2
         return End(asked.status if asked else trouble.status, trouble.reason, not final)
-    if asked.number == signal.SIGINT:
-        return End(130)
+    if asked.number == signal.SIGINT or asked and hosts.wires:
+        return End(asked.status)  # no host may take a job that was stopped for one that is done
     return End(1 if job.failed else 0)
+
+
+def _patience(trouble: Trouble | None, asked: Asked) -> float:
+    """Seconds that workers have to end by themselves: none if they are done, or were asked and hang."""
+    if trouble is None or (trouble.asked and asked):
+        return 0.0
+    return ASKED_GRACE if trouble.asked or asked else GRACE
 
 
 def _as_asked(job: Job, asked: Asked) -> bool:

@@ -3,12 +3,22 @@
 All of them talk to the first host's, which passes on what one of them has seen.
 """
 
+import signal
 import time
+from dataclasses import dataclass
 
 from src.launch.job import Limits, Trouble
 from src.launch.wire import Message, Wire, leave
 
 PERIOD = 1.0  # seconds between two signs of life
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Ctrl-C or SIGTERM at another host."""
+
+    where: str
+    signal: signal.Signals
 
 
 class Hosts:
@@ -17,6 +27,10 @@ class Hosts:
     Args:
         own: number of this host.
         wires: see `src.launch.meeting.Meeting.meet`.
+
+    Attributes:
+        wish: what a user wants at another host, or None.
+        seen: why the others say the job cannot go on, or None.
     """
 
     def __init__(self, own: int, wires: dict[int, Wire], limits: Limits):
@@ -25,6 +39,8 @@ class Hosts:
         self.done: set[int] = set()  # hosts whose workers have all ended well
         self.all_done = not wires
         self.seen: Trouble | None = None
+        self.wish: Wish | None = None
+        self.asked = False
         self.spoken = 0.0
 
     def turn(self, step: int | None, done: bool = False) -> Trouble | None:
@@ -46,6 +62,12 @@ class Hosts:
             self._say({"step": step, "done": done, "all done": self.all_done})
         return self.seen
 
+    def ask(self, number: int) -> None:
+        """Tell the others, once, of the signal that asks for the job's end."""
+        if not self.asked:
+            self.asked = True
+            self._say({"signal": number, "where": self.wish.where if self.wish else f"host {self.own}"})
+
     def report(self, trouble: Trouble) -> None:
         """Tell the others why this host ends the job, or at the first host why any does."""
         reason = trouble.reason if self.own or trouble is self.seen else f"host 0: {trouble.reason}"
@@ -65,6 +87,9 @@ class Hosts:
             words = str(message["trouble"])
             reason = f"host {host} ({self.wires[host].who}): {words}" if self.own == 0 else words
             self.seen = Trouble(reason, 2 if message.get("status") == 2 else 1, bool(message.get("asked")))
+        if self.wish is None and message.get("signal") in (signal.SIGINT, signal.SIGTERM):
+            where = f"host {host} ({self.wires[host].who})" if self.own == 0 else str(message.get("where"))
+            self.wish = Wish(where, signal.Signals(message["signal"]))
         if isinstance(message.get("step"), int):
             self.steps[host] = message["step"]
         if message.get("done"):

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from src.errors import UserError
 from src.launch import clock
@@ -23,7 +24,7 @@ GUESTS = 32  # connections at a time that have not said who they are
 
 
 class NeverCame(Exception):
-    """A host that was waited for in vain."""
+    """A host that was waited for in vain, or that a user has stopped."""
 
 
 class Meeting:
@@ -46,7 +47,7 @@ class Meeting:
 
         Raises:
             UserError: a host was started with something else.
-            NeverCame: a host did not come in time.
+            NeverCame: a host did not come in time, or was stopped.
             KeyboardInterrupt: the user asked for an end.
         """
         return self._receive_all() if self.listener else {0: self._go_there()}
@@ -87,7 +88,9 @@ class Meeting:
                     wire.end("never said who it is")
                     guests.pop(wire, None)
             for host, wire in list(hosts.items()):
-                wire.receive()
+                for message in wire.receive():
+                    if "stopped" in message:
+                        self._give_up([*hosts.values()], f"host {host} ({wire.who}) was stopped before the start")
                 if wire.closed or wire.silence() > self.limits.silence:
                     print(f"host {host} ({wire.who}) {wire.closed or 'fell silent'} before the start", flush=True)
                     wire.end("gone")
@@ -95,9 +98,7 @@ class Meeting:
             missing = [host for host in range(1, self.place.nodes) if host not in hosts]
             names = ", ".join(f"host {host}" for host in missing)
             if clock.now() > deadline:
-                reason = f"{names} did not come within {self.limits.wait:.0f} s"
-                self._dismiss([*hosts.values()], {"never came": reason})
-                raise NeverCame(reason)
+                self._give_up([*hosts.values()], f"{names} did not come within {self.limits.wait:.0f} s")
             if missing and missing != told:
                 print(f"waiting for {names} at {self.place.address}:{self.port}", flush=True)
                 told = missing
@@ -205,8 +206,13 @@ class Meeting:
     # ------------------------------------------------------------------------------------------- everywhere
     def _check_asked(self, wires: list[Wire]) -> None:
         if self.asked():
-            self._dismiss(wires, {"never came": f"host {self.place.node_rank} was stopped before the start"})
+            reason = f"host {self.place.node_rank} was stopped before the start"
+            self._dismiss(wires, {"never came" if self.listener else "stopped": reason})
             raise KeyboardInterrupt
+
+    def _give_up(self, wires: list[Wire], reason: str) -> NoReturn:
+        self._dismiss(wires, {"never came": reason})
+        raise NeverCame(reason)
 
     @staticmethod
     def _dismiss(wires: list[Wire], message: Message, seconds: float = 2.0) -> None:

@@ -3,8 +3,9 @@
     python -m tests.launch.pretend launcher ARGUMENTS OF src.launch
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
-they do wrong is in the environment: PRETEND=fail:RANK:STEP:STATUS, PRETEND=kill:RANK:STEP (once),
-PRETEND=crash:RANK or PRETEND=linger:RANK when all is done, or PRETEND=deaf, which hangs at step 3 and hears no signal.
+they do wrong is in the environment, as words in PRETEND: fail:RANK:STEP:STATUS, kill:RANK:STEP (once; the first worker
+then waits at that step, as for a sum), crash:RANK or linger:RANK when all is done, or deaf, which hangs at step 3 and
+hears no signal.
 """
 
 import os
@@ -67,8 +68,10 @@ def scheduler():
 def worker(output):
     """Count steps."""
     rank, saved = int(os.environ["RANK_ID"]), Path(output) / "step"
-    step = int(saved.read_text()) if saved.exists() else 0
-    fault, _, rest = os.environ.get("PRETEND", "").partition(":")
+    start = step = int(saved.read_text()) if saved.exists() else 0
+    faults = {name: rest for name, _, rest in (word.partition(":") for word in os.environ.get("PRETEND", "").split())}
+    fails, kills = (faults.get(name, "-1:0").split(":") for name in ("fail", "kill"))
+    killed = saved.parent / "killed"
     asked = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: asked.append(number))
@@ -83,24 +86,31 @@ def worker(output):
         print(f"step {step}/{steps}", flush=True)
         if rank == 0 and step % 2 == 0:
             saved.write_text(str(step))
-        if fault in ("fail", "kill") and rest.split(":")[0] == str(rank) and step >= int(rest.split(":")[1]):
-            if fault == "fail":
-                print("error: so it was ordered" if rest.endswith(":2") else "a traceback", flush=True)
-                sys.exit(int(rest.split(":")[2]))
-            if not (saved.parent / "killed").exists():
-                (saved.parent / "killed").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-        while fault == "deaf" and step >= 3:
+        if int(fails[0]) == rank and step >= int(fails[1]):
+            print("error: so it was ordered" if fails[2] == "2" else "a traceback", flush=True)
+            sys.exit(int(fails[2]))
+        if int(kills[0]) == rank and step >= int(kills[1]) and not killed.exists():
+            wait(saved.exists)
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "kill" in faults and rank == start == 0 and step >= int(kills[1]):
+            wait(lambda: asked)
+        while "deaf" in faults and step >= 3:
             time.sleep(60)
     if asked and rank == 0:
         saved.write_text(str(step))
         print(f"interrupted at step {step}; saved", flush=True)
     heartbeat.finish()
-    if (fault, rest) == ("crash", str(rank)):
+    if faults.get("crash") == str(rank):
         os.kill(os.getpid(), signal.SIGSEGV)
-    if (fault, rest) == ("linger", str(rank)):
+    if faults.get("linger") == str(rank):
         time.sleep(600)
     sys.exit(130 if asked and asked[0] == signal.SIGINT and rank == 0 else 0)
+
+
+def wait(until):
+    while not until():
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ def end(program):
     return output, program.returncode
 
 
-@pytest.mark.parametrize("after", ["crash:1", pytest.param("linger:0", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", ["crash:1", "linger:0"])
 def test_two_hosts_train_to_the_end_and_what_mindspore_does_after_it_harms_nobody(launchers, after):
     for program in launchers.both("--grace", 2, steps=5, pretend=after):
         output, status = end(program)
@@ -88,7 +89,7 @@ def test_two_hosts_train_to_the_end_and_what_mindspore_does_after_it_harms_nobod
 @pytest.mark.parametrize(
     ("host", "role", "words"),
     [
-        (1, "worker", "worker 1 was killed by SIGKILL"),
+        pytest.param(1, "worker", "worker 1 was killed by SIGKILL", marks=pytest.mark.slow),
         pytest.param(0, "msrun", "msrun was killed by SIGKILL", marks=pytest.mark.slow),
         (0, "scheduler", "the scheduler was killed by SIGKILL"),
     ],
@@ -137,7 +138,8 @@ def test_stopped_launcher_is_named_with_the_time_of_its_silence(launchers):
     assert not launchers.left()
 
 
-def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
+@pytest.mark.parametrize("continued", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers, continued):
     program = launchers.start(hosts=1)
     read_until(program, "step 5/600")
     second = next(
@@ -145,35 +147,55 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers):
         for child in psutil.Process(program.pid).children(recursive=True)
         if (child.environ().get("MS_ROLE"), child.environ().get("RANK_ID")) == ("MS_WORKER", "1")
     )
-    second.suspend()
-    read_until(program, "step 15/600")  # a second later
-    second.resume()
-    read_until(program, "step 50/600")  # longer than the limit
+    if continued:
+        second.suspend()
+        read_until(program, "step 15/600")  # a second later
+        second.resume()
+        read_until(program, "step 50/600")  # longer than the limit
     launchers.look()
     second.suspend()
     output, status = end(program)
     assert status == 1
-    assert f"worker 1 has been silent for {SILENCE} s; last heard at step" in output
+    place = "at step" if continued else ""  # it may not have come to its first step
+    assert f"worker 1 has been silent for {SILENCE} s; last heard {place}" in output
     assert not launchers.left()
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 1), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
-def test_hung_job_is_asked_and_then_killed(launchers, number, status):
-    programs = launchers.both("--grace", 2, "--restarts", 3, pretend="deaf")
+def test_signal_to_one_launcher_reaches_all_hosts_and_what_hangs_is_killed(launchers):
+    """The first host's worker saves, the second's hangs."""
+    programs = [launchers.start("--grace", 2), launchers.start("--grace", 2, host=1, pretend="deaf")]
+    first, second = check_stopped(launchers, programs, signal.SIGTERM, 1)
+    assert "interrupted at step" in first
+    assert "no progress for 2 s after SIGTERM; stopped without saving" in second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pretend", ["", "deaf"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+def test_signal_stops_jobs_that_are_well_and_jobs_that_hang(launchers, number, status, pretend):
+    programs = launchers.both("--grace", 2, "--restarts", 3, pretend=pretend)
+    outputs = check_stopped(launchers, programs, number, status)
+    for output in outputs:
+        assert (f"no progress for 2 s after {number.name}; stopped without saving" in output) == bool(pretend)
+    assert ("interrupted at step" in outputs[0]) != bool(pretend)
+
+
+def check_stopped(launchers, programs, number, status):
+    """Signal the second launcher."""
     for program in programs:
         read_until(program, "step 3/600")
     launchers.look()
     asked = time.monotonic()
     programs[1].send_signal(number)
-    output, found = end(programs[1])
+    outputs = []
+    for program in programs:
+        output, found = end(program)
+        assert found == status, output
+        outputs.append(output)
     assert time.monotonic() - asked < 30
-    assert found == status
-    assert f"no progress for 2 s after {number.name}; stopped without saving" in output
-    output, found = end(programs[0])
-    assert found == 1 and f"host 1 (127.0.0.1): no progress for 2 s after {number.name}" in output
+    assert f"host 1 (127.0.0.1) was asked to stop ({number.name})" in outputs[0]
     assert not launchers.left()
+    return outputs
 
 
 @pytest.mark.slow
@@ -186,6 +208,7 @@ def test_asked_job_saves(launchers):
     assert "interrupted at step" in output
 
 
+@pytest.mark.slow
 def test_mistake_of_one_host_is_everybodys(launchers):
     for program in launchers.both(pretend="fail:1:4:2"):
         output, status = end(program)
@@ -193,8 +216,8 @@ def test_mistake_of_one_host_is_everybodys(launchers):
         assert "worker 1 ended with status 2" in output
 
 
-def test_restarts_continue_from_what_was_saved(launchers):
-    programs = launchers.both("--restarts", 2, "--backoff", 0.2, pretend="kill:1:5", steps=9)
+def test_restarts_continue_from_what_was_saved_and_a_crash_after_the_end_harms_nobody(launchers):
+    programs = launchers.both("--restarts", 2, "--backoff", 0.2, pretend="kill:1:5 crash:1", steps=9)
     for program in programs:
         output, status = end(program)
         assert status == 0, output
@@ -204,6 +227,7 @@ def test_restarts_continue_from_what_was_saved(launchers):
     assert "at step 0" not in output.partition("attempt 1 of 3")[2]
 
 
+@pytest.mark.slow
 def test_restarts_are_given_up_with_the_reason(launchers):
     program = launchers.start("--restarts", 1, "--backoff", 0.1, hosts=1, pretend="fail:0:3:1")
     output, status = end(program)

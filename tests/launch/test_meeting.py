@@ -1,16 +1,21 @@
 """Launchers meet before anything starts: late hosts, absent ones, and hosts that were started with something else."""
 
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from src.config import load_config
-from src.launch import agreement, wire
-from src.launch.cluster import cluster
+from src.errors import UserError
+from src.launch import agreement, meeting, wire
+from src.launch.cluster import Cluster, cluster, free_port
+from src.launch.job import Limits
 from tests.commands import run_inside
 from tests.launch.test_faults import Launchers, end, launchers, read_until  # noqa: F401
 
@@ -18,17 +23,92 @@ PLACE = cluster(2, {"NUM_NODES": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT":
 BATCH = ("--set", "train.batch_size=6")  # for three workers
 
 
-def test_late_host_is_waited_for(launchers):  # noqa: F811
-    first = launchers.start(steps=3)
-    read_until(first, "waiting for host 1 at 127.0.0.1")
-    second = launchers.start(host=1, steps=3)
-    for program in (first, second):
-        output, status = end(program)
-        assert status == 0, output
+@pytest.fixture
+def meet(small_config, monkeypatch, capsys):
+    """Begins the meeting of a launcher of two hosts in a thread; the future has the connections, or the reason."""
+    monkeypatch.setattr(meeting, "LINGER", 0.5)
+    port = free_port()
+    with ThreadPoolExecutor() as pool:
+
+        def begin(host, *overrides, wait=60, **other):
+            place = Cluster(2, 2, host, "127.0.0.1", port)
+            own = {**agreement.facts(load_config(small_config, list(overrides)), place, 0), **other}
+            limits = Limits(silence=30, wait=wait)
+
+            def go():
+                here = meeting.Meeting(place, own, limits, "", lambda: False)
+                try:
+                    return here.meet()
+                finally:
+                    here.close()
+
+            return pool.submit(go)
+
+        begin.port, begin.printed = port, lambda: capsys.readouterr().out
+        yield begin
 
 
+def close(*meetings):
+    for one in meetings:
+        for connection in one.result(60).values():
+            connection.end("over")
+
+
+def wait_for(meet, words):
+    """Until somebody prints the words."""
+    printed, deadline = "", time.monotonic() + 60
+    while words not in printed:
+        assert time.monotonic() < deadline
+        printed += meet.printed()
+
+
+def test_late_host_is_waited_for_and_strangers_do_no_harm(meet):
+    first = meet(0)
+    wait_for(meet, f"waiting for host 1 at 127.0.0.1:{meet.port + 1}")
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b'{"host": 1}\n', b"[" * 100_000 + b"\n", b"x" * 300_000, b""):
+        with socket.create_connection(("127.0.0.1", meet.port + 1)) as stranger:
+            stranger.settimeout(2)
+            try:
+                stranger.sendall(data)
+                stranger.recv(100)
+            except OSError:
+                pass  # thrown out in the middle of a word
+    second = meet(1)
+    assert set(first.result(60)) == {1} and set(second.result(60)) == {0}
+    close(first, second)
+
+
+@pytest.mark.parametrize(("host", "words"), [(0, "host 1 did not come within 1 s"), (1, "did not answer within 1 s")])
+def test_host_that_never_comes(meet, host, words):
+    with pytest.raises(meeting.NeverCame, match=words):
+        meet(host, wait=1).result(60)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "other", "words"),
+    [
+        (["optimizer.lr=0.5"], {}, "optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"),
+        ([], {"MindSpore": "2.9.0"}, "MindSpore: 2.10.0 on host 0, 2.9.0 on host 1 (127.0.0.1)"),
+        ([], {"the program": "checksum 1 (commit 2)"}, "checksum 1 (commit 2) on host 1 (127.0.0.1)"),
+        ([], {"the records": "checksum 3"}, "the records: none yet on host 0, checksum 3 on host 1 (127.0.0.1)"),
+    ],
+    ids=["setting", "MindSpore", "program", "records"],
+)
+def test_difference_is_refused_by_both(meet, overrides, other, words):
+    for refused in (meet(0), meet(1, *overrides, **other)):
+        with pytest.raises(UserError, match=re.escape(words)):
+            refused.result(60)
+
+
+def test_address_of_another_machine():
+    place = Cluster(2, 2, 0, "192.0.2.1", free_port())
+    with pytest.raises(UserError, match="MASTER_ADDR must be an address of the machine with NODE_RANK 0"):
+        meeting.Meeting(place, {}, Limits(), "", lambda: False)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("host", "words"), [(0, "host 1 did not come within 2 s"), (1, "did not answer within 2 s")])
-def test_host_that_never_comes(launchers, host, words):  # noqa: F811
+def test_launcher_alone_gives_up(launchers, host, words):  # noqa: F811
     output, status = end(launchers.start("--wait", 2, host=host))
     assert status == 1
     assert words in output
@@ -42,11 +122,12 @@ def test_everybody_hears_who_is_missing(launchers):  # noqa: F811
         assert "host 1 did not come within 3 s" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--set", "optimizer.lr=0.5"], ["optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"]),
-        pytest.param(["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"], marks=pytest.mark.slow),
+        (["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"]),
     ],
 )
 def test_difference_is_refused_by_every_host(launchers, options, words):  # noqa: F811
@@ -78,22 +159,9 @@ def test_another_secret_is_turned_away_and_the_right_one_let_in(launchers):  # n
     assert (end(first)[1], end(second)[1]) == (0, 0)
 
 
-def test_strangers_do_no_harm(launchers):  # noqa: F811
-    first = launchers.start(steps=3)
-    read_until(first, "waiting for host 1")
-    for data in (b"GET / HTTP/1.1\r\n\r\n", b'{"host": 1}\n', b"[" * 100_000 + b"\n", b"x" * 300_000, b""):
-        with socket.create_connection(("127.0.0.1", launchers.port + 1)) as stranger:
-            stranger.settimeout(2)
-            try:
-                stranger.sendall(data)
-                stranger.recv(100)
-            except OSError:
-                pass  # thrown out in the middle of a word
-    second = launchers.start(host=1, steps=3)
-    assert (end(first)[1], end(second)[1]) == (0, 0)
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
+)
 def test_waiting_can_be_stopped(launchers, number, status):  # noqa: F811
     first = launchers.start()
     read_until(first, "waiting for host 1")
@@ -101,10 +169,14 @@ def test_waiting_can_be_stopped(launchers, number, status):  # noqa: F811
     assert end(first)[1] == status
 
 
-def test_address_of_another_machine(launchers):  # noqa: F811
-    output, status = end(launchers.start(MASTER_ADDR="192.0.2.1"))
-    assert status == 2
-    assert "MASTER_ADDR must be an address of the machine with NODE_RANK 0" in output
+@pytest.mark.slow
+def test_host_that_is_stopped_before_the_start_stops_all(launchers):  # noqa: F811
+    programs = [launchers.start(*BATCH, host=host, hosts=3, workers=3) for host in (0, 1)]
+    read_until(programs[1], "host 0 waits for host 2")
+    programs[1].terminate()
+    (output, status), (_, own) = map(end, programs)
+    assert (status, own) == (1, 1)
+    assert "host 1 (127.0.0.1) was stopped before the start" in output
 
 
 @pytest.mark.parametrize("option", ["--silence=0", "--wait=nan", "--restarts=-1", "--restarts=1.5"])
