@@ -75,7 +75,10 @@ def test_decoders(name, form):
     """Ascend and GPU compile the standard form of the layers; exported files hold their products."""
     decoder = build_decoder(name, CHANNELS, 4, **SMALL_DECODER[name])
     decoder.set_train(False)
-    maps = tuple(zeros(1, channels, 64 // stride, 64 // stride) for channels, stride in zip(CHANNELS, (4, 8, 16, 32)))
+    maps = tuple(
+        zeros(1, channels, 64 // stride, 64 // stride)
+        for channels, stride in zip(CHANNELS, (4, 8, 16, 32), strict=True)
+    )
     operators = operators_of(decoder, maps, form=form)
     assert {target: lacking(operators, target) for target in TARGETS} == dict.fromkeys(TARGETS, [])
 

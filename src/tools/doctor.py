@@ -170,7 +170,7 @@ def main() -> None:
         if finding.remedy:
             wrong += 1
             print(f"       {finding.remedy}")
-    print("all is well" if not wrong else f"{wrong} to be mended")
+    print(f"{wrong} thing{'s' * (wrong > 1)} to fix" if wrong else "all is well")
     sys.exit(wrong > 0)
 
 
