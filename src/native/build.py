@@ -43,7 +43,7 @@ def ensure(tell: Callable[[str], None]) -> Path:
     Raises:
         BuildError: there is no compiler or no oneDNN, or compiling failed.
     """
-    compiler, version = _compiler()
+    command, version = compiler()
     onednn = _onednn()
     folder = cache_folder("kernels") / _key(version, onednn)
     if folder.is_dir():
@@ -52,14 +52,18 @@ def ensure(tell: Callable[[str], None]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.parent / "lock"):
             if not folder.is_dir():
-                _compile_into(folder, compiler, onednn, tell)
+                _compile_into(folder, command, onednn, tell)
     except OSError as error:
         raise BuildError(f"{error.filename or folder}: {error.strerror or error}") from None
     return folder
 
 
-def _compiler() -> tuple[str, str]:
-    """Command of the C++ compiler and what it says about its version."""
+def compiler() -> tuple[str, str]:
+    """Command of the C++ compiler and what it says about its version.
+
+    Raises:
+        BuildError: there is none.
+    """
     for command in filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++")):
         if shutil.which(command):
             answer = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
