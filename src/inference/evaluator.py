@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -29,6 +29,7 @@ class Result:
     images: int
     seconds: float
     protocol: dict[str, Any]
+    matrix: np.ndarray  # counts [K, K]; rows are labels
 
     def report(self) -> dict[str, Any]:
         """The contents of eval.json."""
@@ -64,6 +65,13 @@ class Result:
     def write(self, path: Path) -> None:
         """Write eval.json, whole or not at all."""
         write_text(path, json.dumps(self.report(), indent=2) + "\n")
+
+
+class Viewer(Protocol):
+    """What may look at every image of an evaluation."""
+
+    def add(self, name: str, image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> None:
+        """image: normalized [3, h, w]; label, prediction: train ids [H, W]."""
 
 
 class Pictures:
@@ -103,7 +111,7 @@ def evaluate(
     classes: list[str],
     config: EvalConfig,
     weights: str,
-    pictures: Pictures | None = None,
+    *viewers: Viewer,
     ignore_index: int = 255,
 ) -> Result:
     """Score ``runner`` on ``samples`` at the labels' own size; of several workers each scores its own samples.
@@ -111,7 +119,7 @@ def evaluate(
     Args:
         samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name).
         weights: where the weights come from, for the protocol in the report.
-        pictures: receives every image with its label and prediction.
+        viewers: receive every image with its label and prediction.
     """
     matrix = ConfusionMatrix(len(classes), ignore_index)
     images, start = 0, time.perf_counter()
@@ -119,8 +127,8 @@ def evaluate(
         prediction = predict(runner, image, config, label.shape)
         matrix.update(prediction, label)
         images += 1
-        if pictures:
-            pictures.add(name, image[0], label, prediction)
+        for viewer in viewers:
+            viewer.add(name, image[0], label, prediction)
     matrix.matrix, images = sum_counts(matrix.matrix), int(sum_counts(np.array([images]))[0])
     protocol = {
         "mode": describe(config),
@@ -130,7 +138,8 @@ def evaluate(
         "flip": config.flip,
         "weights": weights,
     }
-    return Result(matrix.compute(), list(classes), images, time.perf_counter() - start, protocol)
+    seconds = time.perf_counter() - start
+    return Result(matrix.compute(), list(classes), images, seconds, protocol, matrix.matrix)
 
 
 def _number(value: float) -> str:

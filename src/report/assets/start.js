@@ -1,0 +1,20 @@
+// Build every section, and link those that have something to show.
+
+const BUILDERS = {
+  overview: showOverview, curves: showCurves, classes: showClasses, matrix: showMatrix, images: showImages,
+  config: showConfig, origin: showOrigin,
+};
+
+function start() {
+  startTheme();
+  const links = [];
+  for (const [id, build] of Object.entries(BUILDERS)) {
+    const section = document.getElementById(id);
+    if (build(section) === false) section.hidden = true;
+    else links.push(element("a", { href: `#${id}` }, section.querySelector("h2").textContent));
+  }
+  document.querySelector("nav").append(...links);
+  document.documentElement.dataset.ready = "true";
+}
+
+start();
