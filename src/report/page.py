@@ -49,7 +49,6 @@ def build_page(runs: list[dict[str, Any]], images: int = IMAGES) -> str:
         "commit": commit(),
         "runs": [_without_images(run) for run in runs],
         "images": shown,
-        "imagesKept": len(groups),
         "imagesScored": max((evaluation["scores"]["images"] for evaluation in evaluated), default=0),
     }
     parts = {

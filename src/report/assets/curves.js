@@ -19,9 +19,10 @@ function findCurves() {
   return [...curves.filter((one) => one.split === "train"), ...curves.filter((one) => one.split !== "train")];
 }
 
-/** Scores are shown by choice; of the training everything but the machinery. */
-function shownFirst(curve) {
-  return curve.split === "train" ? !HIDDEN_FIRST.includes(curve.name) : SHOWN_FIRST.includes(curve.name);
+/** Of the training everything but the machinery is shown, and parts of the loss only where there are several. */
+function shownFirst(curve, _, curves) {
+  const part = (one) => one.split === "train" && ![...SHOWN_FIRST, ...HIDDEN_FIRST].includes(one.name);
+  return SHOWN_FIRST.includes(curve.name) || (part(curve) && curves.filter(part).length > 1);
 }
 
 /** Running mean over a share of the curve, shorter at its ends; what is missing stays so. */

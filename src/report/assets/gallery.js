@@ -68,7 +68,7 @@ class Gallery {
   }
 
   legend() {
-    return element("details", {}, element("summary", {}, "Colors of the classes"),
+    return element("details", { open: this.classes.length <= 40 }, element("summary", {}, "Colors of the classes"),
       element("div", { class: "legend" }, ...this.classes.map(className)));
   }
 
@@ -119,8 +119,9 @@ class Gallery {
     this.list.style.setProperty("--pictures", runs.length);
     this.list.replaceChildren(...this.cards.keys());
     this.cards.forEach((_, root) => this.observer.observe(root));
-    this.count.textContent = `${this.shown.length} of ${DATA.images.length} images here; ${DATA.imagesScored} were scored. ` +
-      "Half of those kept are the ones with the most wrong pixels, half are spread evenly over the split.";
+    const left = DATA.images.length < DATA.imagesScored;
+    this.count.textContent = `${this.shown.length} of ${DATA.imagesScored} images` + (left ? `. This page has ${DATA.images.length} of ` +
+      "them: half are those with the most wrong pixels, half are spread evenly over the split." : "");
     this.setBlend(this.blend);
   }
 

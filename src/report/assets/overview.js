@@ -30,6 +30,11 @@ function speed(run) {
   return found.length ? found[found.length >> 1] : null;
 }
 
+/** Of the training's last session, or of the evaluation; null where neither knows it. */
+function usedCommit(run) {
+  return run.sessions.at(-1)?.commit ?? run.evaluation?.commit ?? null;
+}
+
 function showOverview(section) {
   const score = (run, name) => run.evaluation?.scores[name] ?? null;
   const columns = [
@@ -42,6 +47,8 @@ function showOverview(section) {
     { title: "steps", value: lastStep, cell: (run) => String(lastStep(run) ?? "–") },
     { title: "trained for", value: trainingSeconds, cell: (run) => duration(trainingSeconds(run)) },
     { title: "images/s", value: speed, cell: (run) => fixed(speed(run), 1), hint: "median of the training" },
+    { title: "protocol", value: (run) => run.evaluation?.scores.protocol.mode ?? null, cell: (run) => run.evaluation?.scores.protocol.mode ?? "–" },
+    { title: "commit", value: usedCommit, cell: (run) => usedCommit(run) ?? "–", hint: "of the training, if it is known, or else of the evaluation" },
   ];
   section.append(sortableTable("The runs of this report", columns, RUNS));
   const missing = RUNS.filter((run) => !run.evaluation).map((run) => run.name);
@@ -60,15 +67,15 @@ function facts(pairs) {
 function showOrigin(section) {
   section.append(element("p", { class: "note" }, `Written ${DATA.created}, commit ${DATA.commit ?? "unknown"}.`));
   for (const run of RUNS) {
-    section.append(element("h3", {}, runName(run)), facts([["folder", run.folder]]));
-    if (run.evaluation) section.append(evaluationFacts(run.evaluation));
-    run.sessions.forEach((session, index) => section.append(sessionFacts(session, index)));
+    const parts = run.evaluation ? [evaluationFacts(run.evaluation)] : [];
+    parts.push(...run.sessions.map(sessionFacts));
+    section.append(element("h3", {}, runName(run)), facts([["folder", run.folder]]), ...parts);
   }
 }
 
 function evaluationFacts(evaluation) {
   const { scores } = evaluation;
-  return element("details", { open: RUNS.length < 3 }, element("summary", {}, "Evaluation"), facts([
+  return element("details", {}, element("summary", {}, "Evaluation"), facts([
     ["split", `${evaluation.split}, ${scores.images} images`],
     ["protocol", scores.protocol.mode],
     ["weights", scores.protocol.weights],
@@ -83,7 +90,7 @@ function evaluationFacts(evaluation) {
 
 function sessionFacts(session, index) {
   const title = `Training${index ? `, continued at step ${session.from_step}` : ""}`;
-  return element("details", { open: RUNS.length < 3 }, element("summary", {}, title), facts([
+  return element("details", {}, element("summary", {}, title), facts([
     ["started", session.started],
     ["ended", session.ended ?? "not noted: killed, or still running"],
     ["steps", `${session.from_step} to ${session.to_step}`],

@@ -1,8 +1,8 @@
 // Build every section, and link those that have something to show.
 
 const BUILDERS = {
-  overview: showOverview, curves: showCurves, classes: showClasses, matrix: showMatrix, images: showImages,
-  config: showConfig, origin: showOrigin,
+  overview: showOverview, curves: showCurves, config: showConfig, classes: showClasses, matrix: showMatrix,
+  origin: showOrigin, images: showImages,
 };
 
 function start() {
