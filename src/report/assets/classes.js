@@ -46,8 +46,11 @@ function classColumns(score) {
     { title: "share", value: ({ name }) => shares.get(name) ?? null, hint: "of the labeled pixels, in percent" },
   ];
   const scoreColumn = (run, which, title, head) => ({
-    title, head, hint: `${which} of ${run.name}, in percent`,
-    value: (row) => value(run, row, which), cell: (row) => barCell(value(run, row, which)),
+    title,
+    head,
+    hint: `${which} of ${run.name}, in percent`,
+    value: (row) => value(run, row, which),
+    cell: (row) => barCell(value(run, row, which)),
   });
   if (!others.length) return [...columns, ...CLASS_SCORES.map((which) => scoreColumn(first, which, which))];
   columns.push(...EVALUATED.map((run) => scoreColumn(run, score, run.name, [swatch(run.color), run.name])));
@@ -57,8 +60,11 @@ function classColumns(score) {
       return own === null || base === null ? null : own - base;
     };
     columns.push({
-      title: `Δ ${run.name}`, head: ["Δ ", swatch(run.color), run.name], hint: `${run.name} minus ${first.name}`,
-      value: difference, cell: (row) => differenceCell(difference(row)),
+      title: `Δ ${run.name}`,
+      head: ["Δ ", swatch(run.color), run.name],
+      hint: `${run.name} minus ${first.name}`,
+      value: difference,
+      cell: (row) => differenceCell(difference(row)),
     });
   }
   return columns;
@@ -67,9 +73,22 @@ function classColumns(score) {
 function showClasses(section) {
   if (!EVALUATED.length) return false;
   const holder = element("div");
-  const show = (score) => holder.replaceChildren(sortableTable("Scores per class, in percent", classColumns(score), allClasses()));
+  const show = (score) =>
+    holder.replaceChildren(sortableTable("Scores per class, in percent", classColumns(score), allClasses()));
   if (EVALUATED.length > 1) {
-    section.append(element("div", { class: "controls" }, labeled("Score", choice(CLASS_SCORES.map((s) => [s, s]), show))));
+    section.append(
+      element(
+        "div",
+        { class: "controls" },
+        labeled(
+          "Score",
+          choice(
+            CLASS_SCORES.map((s) => [s, s]),
+            show,
+          ),
+        ),
+      ),
+    );
   }
   show(CLASS_SCORES[0]);
   section.append(holder);

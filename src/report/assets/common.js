@@ -22,9 +22,12 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A labeled control. */
+let fields = 0;
+
+/** A control behind its label. */
 function labeled(text, control) {
-  return element("label", {}, element("span", {}, text), control);
+  control.id ||= `field-${(fields += 1)}`;
+  return element("span", { class: "field" }, element("label", { for: control.id }, text), control);
 }
 
 /** A select with options [value, text]. */
@@ -36,7 +39,10 @@ function choice(options, change) {
 
 /** A select of runs. */
 function chooseRun(runs, change) {
-  return choice(runs.map((run) => [run.index, run.name]), change);
+  return choice(
+    runs.map((run) => [run.index, run.name]),
+    change,
+  );
 }
 
 /** A run's name behind its color. */

@@ -8,8 +8,15 @@ function configTable(caption, keys) {
   const columns = [
     { title: "key", value: (key) => key, cell: (key) => key },
     ...RUNS.map((run) => ({
-      title: run.name, head: [swatch(run.color), run.name], value: (key) => configText(run, key),
-      cell: (key) => element("code", { class: configText(run, key) === configText(RUNS[0], key) ? "" : "changed" }, configText(run, key)),
+      title: run.name,
+      head: [swatch(run.color), run.name],
+      value: (key) => configText(run, key),
+      cell: (key) =>
+        element(
+          "code",
+          { class: configText(run, key) === configText(RUNS[0], key) ? "" : "changed" },
+          configText(run, key),
+        ),
     })),
   ];
   return sortableTable(caption, columns, keys);

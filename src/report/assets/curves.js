@@ -29,7 +29,8 @@ function shownFirst(curve, _, curves) {
 function smoothed(values, share) {
   const half = Math.floor((values.length * share) / 2);
   if (!half) return values;
-  const sums = [0], counts = [0];
+  const sums = [0],
+    counts = [0];
   values.forEach((value, index) => {
     sums.push(sums[index] + (value ?? 0));
     counts.push(counts[index] + (value === null ? 0 : 1));
@@ -43,12 +44,17 @@ function smoothed(values, share) {
 /** uPlot's data and series of one curve: of every run the smoothed values, and faint below them the logged ones. */
 function seriesOf(curve, settings) {
   const drawable = (value) => (value === null || (settings.log && value <= 0) ? null : value);
-  const tables = [], series = [{ label: "step" }];
+  const tables = [],
+    series = [{ label: "step" }];
   const line = (run, values, options) => {
     tables.push([run.curves[curve.split].step, values]);
     series.push({
-      label: run.name, dash: run.dash, width: 2, value: (_, value) => short(value),
-      points: { show: values.length < 40 }, ...options,
+      label: run.name,
+      dash: run.dash,
+      width: 2,
+      value: (_, value) => short(value),
+      points: { show: values.length < 40 },
+      ...options,
     });
   };
   for (const run of RUNS) {
@@ -63,21 +69,44 @@ function seriesOf(curve, settings) {
 
 function axis(options = {}) {
   const ink = () => styleValue("--ink-soft");
-  return { stroke: ink, grid: { stroke: () => styleValue("--line"), width: 1 }, ticks: { stroke: () => styleValue("--line"), width: 1 }, font: "12px system-ui", ...options };
+  return {
+    stroke: ink,
+    grid: { stroke: () => styleValue("--line"), width: 1 },
+    ticks: { stroke: () => styleValue("--line"), width: 1 },
+    font: "12px system-ui",
+    ...options,
+  };
 }
 
-/** One chart in `holder`; arrows move its cursor. */
-function drawChart(holder, curve, settings, range, zoomed) {
+/** One chart in `holder`; zoom([from, to]) or zoom(null) is called when its user asks for these steps. */
+function drawChart(holder, curve, settings, zoom) {
   const { data, series } = seriesOf(curve, settings);
-  const chart = new uPlot({
-    width: holder.clientWidth || 400, height: 240, series,
-    cursor: { sync: { key: "steps", setSeries: false }, drag: { x: true, y: false } },
-    scales: { x: { time: false, ...(range && { min: range[0], max: range[1] }) }, y: { distr: settings.log ? 3 : 1 } },
+  const options = {
+    width: holder.clientWidth || 400,
+    height: 240,
+    series,
+    cursor: {
+      sync: {
+        key: "steps",
+        scales: ["x", null],
+        filters: { pub: (type) => ["mousemove", "mouseleave"].includes(type) },
+      },
+      drag: { x: true, y: false, setScale: false },
+      bind: { dblclick: () => () => zoom(null) },
+    },
+    scales: { x: { time: false }, y: { distr: settings.log ? 3 : 1 } },
     axes: [axis(), axis({ size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) })],
-    hooks: { setScale: [(made, key) => key === "x" && zoomed(made)] },
-  }, data, holder);
-  if (range) chart.setScale("x", { min: range[0], max: range[1] });
-  return chart;
+    hooks: {
+      setSelect: [
+        (chart) => {
+          const { left, width } = chart.select;
+          if (width) zoom([left, left + width].map((pixels) => chart.posToVal(pixels, "x")));
+          chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+    },
+  };
+  return new uPlot(options, data, holder);
 }
 
 /** Move the cursor of a chart to the next logged step, or to the ends. */
@@ -100,30 +129,80 @@ class Curves {
     section.append(this.controls(), this.grid);
     this.draw();
     themeListeners.push(() => this.charts.forEach((chart) => chart.redraw(false, true)));
-    new ResizeObserver(() => this.charts.forEach((chart) => {
-      const width = chart.root.parentElement.clientWidth;
-      if (width && width !== chart.width) chart.setSize({ width, height: chart.height });
-    })).observe(this.grid);
+    new ResizeObserver(() =>
+      this.charts.forEach((chart) => {
+        const width = chart.root.parentElement.clientWidth;
+        if (width && width !== chart.width) chart.setSize({ width, height: chart.height });
+      }),
+    ).observe(this.grid);
   }
 
   controls() {
     const redraw = () => this.draw();
-    const smoothing = element("input", { type: "range", min: 0, max: 0.5, step: 0.01, value: this.settings.smoothing,
-      input: (event) => { this.settings.smoothing = Number(event.target.value); redraw(); } });
-    const log = element("input", { type: "checkbox", change: (event) => { this.settings.log = event.target.checked; redraw(); } });
-    const bound = () => element("input", { type: "number", min: 0, change: () => this.zoom([Number(this.from.value), Number(this.to.value)]) });
+    const smoothing = element("input", {
+      type: "range",
+      min: 0,
+      max: 0.5,
+      step: 0.01,
+      value: this.settings.smoothing,
+      input: (event) => {
+        this.settings.smoothing = Number(event.target.value);
+        redraw();
+      },
+    });
+    const log = element("input", {
+      type: "checkbox",
+      change: (event) => {
+        this.settings.log = event.target.checked;
+        redraw();
+      },
+    });
+    const bound = () =>
+      element("input", {
+        type: "number",
+        min: 0,
+        change: () => this.zoom([Number(this.from.value), Number(this.to.value)]),
+      });
     [this.from, this.to] = [bound(), bound()];
-    const boxes = this.curves.map((curve) => labeled(curve.title, element("input", {
-      type: "checkbox", checked: this.shown.has(curve.id),
-      change: (event) => { this.shown[event.target.checked ? "add" : "delete"](curve.id); redraw(); },
-    })));
-    return element("div", {},
-      element("div", { class: "controls" }, labeled("Smoothing", smoothing), labeled("Logarithmic", log),
-        labeled("From step", this.from), labeled("to", this.to),
-        element("button", { type: "button", click: () => this.zoom(null) }, "Whole range")),
-      element("details", {}, element("summary", {}, "Which curves"), element("div", { class: "controls boxes" }, ...boxes)),
-      element("p", { class: "note" }, "Drag over a chart to zoom, double-click for the whole range; a click on a name hides that run. " +
-        "With the keyboard: focus a chart and move along it with the arrow keys, or type the steps above." + this.thinned()));
+    const boxes = this.curves.map((curve) =>
+      labeled(
+        curve.title,
+        element("input", {
+          type: "checkbox",
+          checked: this.shown.has(curve.id),
+          change: (event) => {
+            this.shown[event.target.checked ? "add" : "delete"](curve.id);
+            redraw();
+          },
+        }),
+      ),
+    );
+    return element(
+      "div",
+      {},
+      element(
+        "div",
+        { class: "controls" },
+        labeled("Smoothing", smoothing),
+        labeled("Logarithmic", log),
+        labeled("From step", this.from),
+        labeled("to", this.to),
+        element("button", { type: "button", click: () => this.zoom(null) }, "Whole range"),
+      ),
+      element(
+        "details",
+        {},
+        element("summary", {}, "Which curves"),
+        element("div", { class: "controls boxes" }, ...boxes),
+      ),
+      element(
+        "p",
+        { class: "note" },
+        "Drag over a chart to zoom, double-click for the whole range; a click on a name hides that run. " +
+          "With the keyboard: focus a chart and move along it with the arrow keys, or type the steps above." +
+          this.thinned(),
+      ),
+    );
   }
 
   thinned() {
@@ -134,14 +213,20 @@ class Curves {
   draw() {
     this.charts.forEach((chart) => chart.destroy());
     this.charts = [];
-    const holders = this.curves.filter((curve) => this.shown.has(curve.id)).map((curve) => {
-      const holder = element("div", { class: "chart", tabindex: "0", role: "group", "aria-label": `chart of ${curve.title}` });
-      return [curve, holder, element("figure", {}, element("figcaption", {}, curve.title), holder)];
-    });
+    const holders = this.curves
+      .filter((curve) => this.shown.has(curve.id))
+      .map((curve) => {
+        const holder = element("div", {
+          class: "chart",
+          tabindex: "0",
+          role: "group",
+          "aria-label": `chart of ${curve.title}`,
+        });
+        return [curve, holder, element("figure", {}, element("figcaption", {}, curve.title), holder)];
+      });
     this.grid.replaceChildren(...holders.map(([, , figure]) => figure));
-    this.busy = true;
     for (const [curve, holder] of holders) {
-      const chart = drawChart(holder, curve, this.settings, this.range, (made) => this.zoomed(made));
+      const chart = drawChart(holder, curve, this.settings, (range) => this.zoom(range));
       holder.addEventListener("keydown", (event) => {
         if (!["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) return;
         event.preventDefault();
@@ -149,34 +234,26 @@ class Curves {
       });
       this.charts.push(chart);
     }
-    this.showRange();
-    queueMicrotask(() => { this.busy = false; }); // uPlot sets the scales after this turn
+    this.zoom(this.range);
   }
 
-  /** One chart was zoomed by the mouse: the others follow. */
-  zoomed(chart) {
-    if (this.busy) return;
-    const { min, max } = chart.scales.x;
-    const steps = chart.data[0];
-    this.zoom(min <= steps[0] && max >= steps.at(-1) ? null : [min, max], chart);
-  }
-
-  /** Show steps `range` = [from, to], or all of them, in every chart but `done`. */
-  zoom(range, done = null) {
-    if (range && !(range[0] < range[1])) return this.showRange();
-    this.range = range;
-    this.busy = true;
-    for (const chart of this.charts.filter((one) => one !== done)) {
-      const steps = chart.data[0];
-      chart.setScale("x", { min: range ? range[0] : steps[0], max: range ? range[1] : steps.at(-1) });
+  /** Show steps `range` = [from, to], or all of them, in every chart. */
+  zoom(range) {
+    if (!range || range[0] < range[1]) this.range = range;
+    for (const chart of this.charts) {
+      if (this.range) chart.setScale("x", { min: this.range[0], max: this.range[1] });
+      else chart.setData(chart.data);
     }
     this.showRange();
-    queueMicrotask(() => { this.busy = false; });
   }
 
+  /** Write the steps that are shown into the controls. */
   showRange() {
     const all = this.charts.map((chart) => chart.data[0]).filter((steps) => steps.length);
-    const [from, to] = this.range ?? [Math.min(...all.map((steps) => steps[0])), Math.max(...all.map((steps) => steps.at(-1)))];
+    const [from, to] = this.range ?? [
+      Math.min(...all.map((steps) => steps[0])),
+      Math.max(...all.map((steps) => steps.at(-1))),
+    ];
     if (Number.isFinite(from)) [this.from.value, this.to.value] = [Math.round(from), Math.round(to)];
   }
 }

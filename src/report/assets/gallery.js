@@ -3,8 +3,12 @@
 let showConfusion = () => {}; // (name of label, name of prediction): set once there are images
 
 const ORDERS = [
-  ["wrong", "most wrong pixels"], ["mIoU", "lowest mIoU of the image"], ["class", "lowest IoU of a class"],
-  ["confusion", "largest confusion"], ["difference", "largest difference between the runs"], ["name", "name"],
+  ["wrong", "most wrong pixels"],
+  ["mIoU", "lowest mIoU of the image"],
+  ["class", "lowest IoU of a class"],
+  ["confusion", "largest confusion"],
+  ["difference", "largest difference between the runs"],
+  ["name", "name"],
 ];
 
 class Gallery {
@@ -20,10 +24,14 @@ class Gallery {
     [this.label, this.guess] = ["", ""];
     this.list = element("ul", { class: "cards" });
     this.count = element("p", { class: "note", role: "status" });
-    this.observer = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
-      const card = this.cards.get(target);
-      if (card) isIntersecting ? card.show() : card.hide();
-    }), { rootMargin: "300px" });
+    this.observer = new IntersectionObserver(
+      (entries) =>
+        entries.forEach(({ target, isIntersecting }) => {
+          const card = this.cards.get(target);
+          if (card) isIntersecting ? card.show() : card.hide();
+        }),
+      { rootMargin: "300px" },
+    );
     section.append(this.sliders(), this.controls(), this.legend(), this.count, this.list);
     showConfusion = (label, guess) => {
       [this.order, this.label, this.guess] = ["confusion", label, guess];
@@ -35,9 +43,19 @@ class Gallery {
   }
 
   sliders() {
-    this.slider = element("input", { type: "range", id: "blend", min: 0, max: LAYERS.length - 1, step: 0.05, value: 0,
-      "aria-label": "layer of all images", input: () => this.setBlend(Number(this.slider.value)) });
-    const jumps = LAYERS.map((name, index) => element("button", { type: "button", click: () => this.setBlend(index) }, name));
+    this.slider = element("input", {
+      type: "range",
+      id: "blend",
+      min: 0,
+      max: LAYERS.length - 1,
+      step: 0.05,
+      value: 0,
+      "aria-label": "layer of all images",
+      input: () => this.setBlend(Number(this.slider.value)),
+    });
+    const jumps = LAYERS.map((name, index) =>
+      element("button", { type: "button", click: () => this.setBlend(index) }, name),
+    );
     this.jumps = jumps;
     return element("div", { class: "blend" }, this.slider, element("div", { class: "jumps" }, ...jumps));
   }
@@ -52,24 +70,43 @@ class Gallery {
 
   controls() {
     const several = this.runs.length > 1;
-    const again = (name) => (value) => { this[name] = value; this.refresh(); };
+    const again = (name) => (value) => {
+      this[name] = value;
+      this.refresh();
+    };
     const names = this.classes.map(({ name }) => [name, name]);
-    this.orderChoice = choice(ORDERS.filter(([key]) => several || key !== "difference"), again("order"));
+    this.orderChoice = choice(
+      ORDERS.filter(([key]) => several || key !== "difference"),
+      again("order"),
+    );
     this.orderChoice.id = "order";
     this.labelChoice = choice([["", "any"], ...names], again("label"));
     this.guessChoice = choice([["", "any"], ...names], again("guess"));
     [this.labelBox, this.guessBox] = [labeled("class", this.labelChoice), labeled("predicted as", this.guessChoice)];
     const toRun = (value) => (value === "" ? null : RUNS[value]);
     const own = chooseRun(this.runs, (value) => again("own")(RUNS[value]));
-    const second = choice([["", "nothing"], ...this.runs.map((run) => [run.index, run.name])], (value) => again("second")(toRun(value)));
+    const second = choice([["", "nothing"], ...this.runs.map((run) => [run.index, run.name])], (value) =>
+      again("second")(toRun(value)),
+    );
     this.secondChoice = second;
     const runs = several ? [labeled("Run", own), labeled("beside", second)] : [];
-    return element("div", { class: "controls" }, labeled("Order by", this.orderChoice), this.labelBox, this.guessBox, ...runs);
+    return element(
+      "div",
+      { class: "controls" },
+      labeled("Order by", this.orderChoice),
+      this.labelBox,
+      this.guessBox,
+      ...runs,
+    );
   }
 
   legend() {
-    return element("details", { open: this.classes.length <= 40 }, element("summary", {}, "Colors of the classes"),
-      element("div", { class: "legend" }, ...this.classes.map(className)));
+    return element(
+      "details",
+      { open: this.classes.length <= 40 },
+      element("summary", {}, "Colors of the classes"),
+      element("div", { class: "legend" }, ...this.classes.map(className)),
+    );
   }
 
   /** Larger comes first; null leaves the image out. */
@@ -83,7 +120,11 @@ class Gallery {
       return iou === undefined ? null : -iou;
     }
     if (this.order === "confusion") {
-      const fits = ([label, guess]) => [[this.label, label], [this.guess, guess]].every(([name, id]) => !name || classes[id] === name);
+      const fits = ([label, guess]) =>
+        [
+          [this.label, label],
+          [this.guess, guess],
+        ].every(([name, id]) => !name || classes[id] === name);
       const pixels = result.confusions.filter(fits).reduce((sum, [, , count]) => sum + count, 0);
       return pixels ? pixels / result.labeled : null;
     }
@@ -98,7 +139,9 @@ class Gallery {
     this.labelBox.hidden = !["class", "confusion"].includes(this.order);
     this.guessBox.hidden = this.order !== "confusion";
     const candidates = DATA.images.filter((image) => pictured.every((run) => image.results[run.index]));
-    const keyed = candidates.map((image) => [image, this.order === "name" ? 0 : this.key(image)]).filter(([, key]) => key !== null);
+    const keyed = candidates
+      .map((image) => [image, this.order === "name" ? 0 : this.key(image)])
+      .filter(([, key]) => key !== null);
     keyed.sort(([a, keyA], [b, keyB]) => keyB - keyA || a.name.localeCompare(b.name, undefined, { numeric: true }));
     this.shown = keyed.map(([image]) => image);
     this.fill(pictured);
@@ -112,16 +155,22 @@ class Gallery {
 
   fill(runs) {
     this.observer.disconnect();
-    this.cards = new Map(this.shown.map((image) => {
-      const card = new Card(image, runs, this);
-      return [card.root, card];
-    }));
+    this.cards = new Map(
+      this.shown.map((image) => {
+        const card = new Card(image, runs, this);
+        return [card.root, card];
+      }),
+    );
     this.list.style.setProperty("--pictures", runs.length);
     this.list.replaceChildren(...this.cards.keys());
     this.cards.forEach((_, root) => this.observer.observe(root));
     const left = DATA.images.length < DATA.imagesScored;
-    this.count.textContent = `${this.shown.length} of ${DATA.imagesScored} images` + (left ? `. This page has ${DATA.images.length} of ` +
-      "them: half are those with the most wrong pixels, half are spread evenly over the split." : "");
+    this.count.textContent =
+      `${this.shown.length} of ${DATA.imagesScored} images` +
+      (left
+        ? `. This page has ${DATA.images.length} of ` +
+          "them: half are those with the most wrong pixels, half are spread evenly over the split."
+        : "");
     this.setBlend(this.blend);
   }
 

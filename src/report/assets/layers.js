@@ -44,8 +44,11 @@ function paintLayer(width, height, color) {
  */
 async function loadLayers(image, run) {
   const result = image.results[run.index];
-  const [photo, labelPicture, predictionPicture] = await Promise.all(
-    [decode(image.photo, "jpeg"), decode(image.label, "png"), decode(result.prediction, "png")]);
+  const [photo, labelPicture, predictionPicture] = await Promise.all([
+    decode(image.photo, "jpeg"),
+    decode(image.label, "png"),
+    decode(result.prediction, "png"),
+  ]);
   const { width, height } = photo;
   const photoPixels = pixelsOf(photo).data;
   const idsOf = (picture) => pixelsOf(picture).data.filter((_, index) => index % 4 === 0);
@@ -53,7 +56,8 @@ async function loadLayers(image, run) {
   const { colors } = RUNS[image.run].evaluation;
   const black = [0, 0, 0];
   const ofClass = (ids) => paintLayer(width, height, (index) => colors[ids[index]] ?? black);
-  const gray = (index) => 15 + 0.12 * (photoPixels[4 * index] + 2 * photoPixels[4 * index + 1] + photoPixels[4 * index + 2]);
+  const gray = (index) =>
+    15 + 0.12 * (photoPixels[4 * index] + 2 * photoPixels[4 * index + 1] + photoPixels[4 * index + 2]);
   const error = paintLayer(width, height, (index) => {
     if (label[index] === IGNORED) return black;
     return label[index] === prediction[index] ? [gray(index), gray(index), gray(index)] : [255, 150, 30];

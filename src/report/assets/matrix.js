@@ -33,12 +33,28 @@ class Matrix {
       this.other = value === "" ? null : RUNS[value];
       this.draw();
     });
-    const run = chooseRun(same, (value) => { this.own = RUNS[value]; this.draw(); });
+    const run = chooseRun(same, (value) => {
+      this.own = RUNS[value];
+      this.draw();
+    });
     const controls = element("div", { class: "controls" }, labeled("Run", run), labeled("minus", minus));
     controls.hidden = same.length < 2;
-    section.append(controls, element("p", { class: "note" }, "Rows are labels, columns are predictions; a cell is the share of the " +
-      "label's pixels that are predicted so. Arrow keys move over the matrix; Enter or a click shows the images with that confusion."),
-    element("div", { class: "side" }, element("div", { class: "scroll matrix" }, this.canvas), element("div", {}, this.readout, this.list)));
+    section.append(
+      controls,
+      element(
+        "p",
+        { class: "note" },
+        "Rows are labels, columns are predictions; a cell is the share of the " +
+          "label's pixels that are predicted so. Arrow keys move over the matrix; Enter or a click shows the images " +
+          "with that confusion.",
+      ),
+      element(
+        "div",
+        { class: "side" },
+        element("div", { class: "scroll matrix" }, this.canvas),
+        element("div", {}, this.readout, this.list),
+      ),
+    );
     this.listen();
     themeListeners.push(() => this.draw());
     this.draw();
@@ -47,7 +63,9 @@ class Matrix {
   listen() {
     const at = (event) => {
       const box = this.canvas.getBoundingClientRect();
-      const place = [event.clientY - box.top, event.clientX - box.left].map((pixels) => Math.floor((pixels - this.margin) / this.side));
+      const place = [event.clientY - box.top, event.clientX - box.left].map((pixels) =>
+        Math.floor((pixels - this.margin) / this.side),
+      );
       return place.every((index) => index >= 0 && index < this.names.length) ? place : null;
     };
     this.canvas.addEventListener("mousemove", (event) => at(event) && this.point(at(event)));
@@ -78,7 +96,10 @@ class Matrix {
     const density = devicePixelRatio || 1;
     [this.canvas.width, this.canvas.height] = [extent * density, extent * density];
     this.canvas.style.width = this.canvas.style.height = `${extent}px`;
-    this.canvas.setAttribute("aria-label", `confusion matrix of ${count} classes, ${this.own.name}${this.other ? ` minus ${this.other.name}` : ""}`);
+    this.canvas.setAttribute(
+      "aria-label",
+      `confusion matrix of ${count} classes, ${this.own.name}${this.other ? ` minus ${this.other.name}` : ""}`,
+    );
     this.context = this.canvas.getContext("2d");
     this.context.scale(density, density);
     this.paint();
@@ -123,7 +144,11 @@ class Matrix {
     const [oldLabel, oldGuess] = this.cell;
     this.context.clearRect(margin + oldGuess * side - 1, margin + oldLabel * side - 1, side + 1, side + 1);
     this.paintCell(oldLabel, oldGuess, this.shares[oldLabel][oldGuess]);
-    for (const [label, guess] of [[oldLabel - 1, oldGuess], [oldLabel, oldGuess - 1], [oldLabel - 1, oldGuess - 1]]) {
+    for (const [label, guess] of [
+      [oldLabel - 1, oldGuess],
+      [oldLabel, oldGuess - 1],
+      [oldLabel - 1, oldGuess - 1],
+    ]) {
       if (label >= 0 && guess >= 0) this.paintCell(label, guess, this.shares[label][guess]);
     }
     this.cell = cell;
@@ -137,19 +162,41 @@ class Matrix {
   told(label, guess) {
     const share = `${fixed(this.shares[label][guess])} %`;
     const names = `label ${this.names[label]}, prediction ${this.names[guess]}: ${share}`;
-    return this.other ? `${names} more than ${this.other.name}` : `${names} of the label, ${this.counts[label][guess].toLocaleString("en")} pixels`;
+    return this.other
+      ? `${names} more than ${this.other.name}`
+      : `${names} of the label, ${this.counts[label][guess].toLocaleString("en")} pixels`;
   }
 
   fillList() {
-    const found = this.counts.flatMap((row, label) => [...row].map((count, guess) => ({ label, guess, count, share: this.shares[label][guess] })));
-    const largest = found.filter(({ label, guess, count }) => label !== guess && count).sort((a, b) => b.count - a.count).slice(0, LISTED);
+    const found = this.counts.flatMap((row, label) =>
+      [...row].map((count, guess) => ({ label, guess, count, share: this.shares[label][guess] })),
+    );
+    const largest = found
+      .filter(({ label, guess, count }) => label !== guess && count)
+      .sort((a, b) => b.count - a.count)
+      .slice(0, LISTED);
     if (!largest.length) return this.list.replaceChildren();
-    const open = ({ label, guess }) => element("button", { type: "button", click: () => this.openImages(label, guess) }, `${this.names[label]} → ${this.names[guess]}`);
-    this.list.replaceChildren(sortableTable("Largest confusions: label → prediction", [
-      { title: "confusion", value: ({ label, guess }) => `${this.names[label]} → ${this.names[guess]}`, cell: open },
-      { title: "pixels", value: ({ count }) => count, cell: ({ count }) => count.toLocaleString("en") },
-      { title: this.other ? "difference, %" : "% of label", value: ({ share }) => share },
-    ], largest));
+    const open = ({ label, guess }) =>
+      element(
+        "button",
+        { type: "button", click: () => this.openImages(label, guess) },
+        `${this.names[label]} → ${this.names[guess]}`,
+      );
+    this.list.replaceChildren(
+      sortableTable(
+        "Largest confusions: label → prediction",
+        [
+          {
+            title: "confusion",
+            value: ({ label, guess }) => `${this.names[label]} → ${this.names[guess]}`,
+            cell: open,
+          },
+          { title: "pixels", value: ({ count }) => count, cell: ({ count }) => count.toLocaleString("en") },
+          { title: this.other ? "difference, %" : "% of label", value: ({ share }) => share },
+        ],
+        largest,
+      ),
+    );
   }
 }
 

@@ -15,7 +15,9 @@ function lastStep(run) {
 /** Seconds of all sessions that have ended; null where none is known. */
 function trainingSeconds(run) {
   const ended = run.sessions.filter((session) => session.ended);
-  return ended.length ? ended.reduce((sum, one) => sum + (Date.parse(one.ended) - Date.parse(one.started)) / 1000, 0) : null;
+  return ended.length
+    ? ended.reduce((sum, one) => sum + (Date.parse(one.ended) - Date.parse(one.started)) / 1000, 0)
+    : null;
 }
 
 function duration(seconds) {
@@ -40,28 +42,51 @@ function showOverview(section) {
   const columns = [
     { title: "run", cell: runName, value: (run) => run.index },
     { title: "mIoU", value: (run) => score(run, "mIoU"), hint: "of the evaluation whose images are below, in percent" },
-    { title: "aAcc", value: (run) => score(run, "aAcc"), hint: "share of the labeled pixels that are right, in percent" },
+    {
+      title: "aAcc",
+      value: (run) => score(run, "aAcc"),
+      hint: "share of the labeled pixels that are right, in percent",
+    },
     { title: "mAcc", value: (run) => score(run, "mAcc"), hint: "mean over the classes of the share that is right" },
     { title: "best mIoU", value: (run) => loggedScores(run).best, hint: "of all evaluations during the training" },
     { title: "last mIoU", value: (run) => loggedScores(run).last ?? null, hint: "of the last one during the training" },
     { title: "steps", value: lastStep, cell: (run) => String(lastStep(run) ?? "–") },
     { title: "trained for", value: trainingSeconds, cell: (run) => duration(trainingSeconds(run)) },
     { title: "images/s", value: speed, cell: (run) => fixed(speed(run), 1), hint: "median of the training" },
-    { title: "protocol", value: (run) => run.evaluation?.scores.protocol.mode ?? null, cell: (run) => run.evaluation?.scores.protocol.mode ?? "–" },
-    { title: "commit", value: usedCommit, cell: (run) => usedCommit(run) ?? "–", hint: "of the training, if it is known, or else of the evaluation" },
+    {
+      title: "protocol",
+      value: (run) => run.evaluation?.scores.protocol.mode ?? null,
+      cell: (run) => run.evaluation?.scores.protocol.mode ?? "–",
+    },
+    {
+      title: "commit",
+      value: usedCommit,
+      cell: (run) => usedCommit(run) ?? "–",
+      hint: "of the training, if it is known, or else of the evaluation",
+    },
   ];
   section.append(sortableTable("The runs of this report", columns, RUNS));
   const missing = RUNS.filter((run) => !run.evaluation).map((run) => run.name);
   if (missing.length) {
-    section.append(element("p", { class: "note" }, `Without an evaluation: ${missing.join(", ")}. `,
-      "Run eval.py on the checkpoint and add its output folder to see classes and images."));
+    section.append(
+      element(
+        "p",
+        { class: "note" },
+        `Without an evaluation: ${missing.join(", ")}. `,
+        "Run eval.py on the checkpoint and add its output folder to see classes and images.",
+      ),
+    );
   }
 }
 
 /** Rows of a list of facts; those without a value are left out. */
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return element("dl", {}, ...known.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
+  return element(
+    "dl",
+    {},
+    ...known.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]),
+  );
 }
 
 function showOrigin(section) {
@@ -75,29 +100,39 @@ function showOrigin(section) {
 
 function evaluationFacts(evaluation) {
   const { scores } = evaluation;
-  return element("details", {}, element("summary", {}, "Evaluation"), facts([
-    ["split", `${evaluation.split}, ${scores.images} images`],
-    ["protocol", scores.protocol.mode],
-    ["weights", scores.protocol.weights],
-    ["absent classes", scores.absent_classes.join(", ")],
-    ["date", evaluation.date],
-    ["took", duration(evaluation.seconds)],
-    ["commit", evaluation.commit],
-    ["device", evaluation.device],
-    ...Object.entries(evaluation.environment),
-  ]));
+  return element(
+    "details",
+    {},
+    element("summary", {}, "Evaluation"),
+    facts([
+      ["split", `${evaluation.split}, ${scores.images} images`],
+      ["protocol", scores.protocol.mode],
+      ["weights", scores.protocol.weights],
+      ["absent classes", scores.absent_classes.join(", ")],
+      ["date", evaluation.date],
+      ["took", duration(evaluation.seconds)],
+      ["commit", evaluation.commit],
+      ["device", evaluation.device],
+      ...Object.entries(evaluation.environment),
+    ]),
+  );
 }
 
 function sessionFacts(session, index) {
   const title = `Training${index ? `, continued at step ${session.from_step}` : ""}`;
-  return element("details", {}, element("summary", {}, title), facts([
-    ["started", session.started],
-    ["ended", session.ended ?? "not noted: killed, or still running"],
-    ["steps", `${session.from_step} to ${session.to_step}`],
-    ["command", session.command],
-    ["commit", session.commit],
-    ["device", session.device],
-    ["workers", session.workers],
-    ...Object.entries(session.environment),
-  ]));
+  return element(
+    "details",
+    {},
+    element("summary", {}, title),
+    facts([
+      ["started", session.started],
+      ["ended", session.ended ?? "not noted: killed, or still running"],
+      ["steps", `${session.from_step} to ${session.to_step}`],
+      ["command", session.command],
+      ["commit", session.commit],
+      ["device", session.device],
+      ["workers", session.workers],
+      ...Object.entries(session.environment),
+    ]),
+  );
 }

@@ -1,8 +1,13 @@
 // Build every section, and link those that have something to show.
 
 const BUILDERS = {
-  overview: showOverview, curves: showCurves, config: showConfig, classes: showClasses, matrix: showMatrix,
-  origin: showOrigin, images: showImages,
+  overview: showOverview,
+  curves: showCurves,
+  config: showConfig,
+  classes: showClasses,
+  matrix: showMatrix,
+  origin: showOrigin,
+  images: showImages,
 };
 
 function start() {

@@ -7,7 +7,11 @@
 function sortableTable(caption, columns, rows) {
   const body = element("tbody");
   const heads = columns.map((column) => {
-    const button = element("button", { type: "button", title: column.hint, click: () => sort(column) }, ...[].concat(column.head ?? column.title));
+    const button = element(
+      "button",
+      { type: "button", title: column.hint, click: () => sort(column) },
+      ...[].concat(column.head ?? column.title),
+    );
     return element("th", { scope: "col", "aria-sort": "none" }, button);
   });
   let sorted = { column: null, sign: 1 };
@@ -23,14 +27,28 @@ function sortableTable(caption, columns, rows) {
   }
 
   function fill(ordered) {
-    body.replaceChildren(...ordered.map((row) => element("tr", {}, ...columns.map((column, index) => {
-      const content = column.cell ? column.cell(row) : fixed(column.value(row));
-      return element(index ? "td" : "th", { scope: index ? undefined : "row" }, content);
-    }))));
+    body.replaceChildren(
+      ...ordered.map((row) =>
+        element(
+          "tr",
+          {},
+          ...columns.map((column, index) => {
+            const content = column.cell ? column.cell(row) : fixed(column.value(row));
+            return element(index ? "td" : "th", { scope: index ? undefined : "row" }, content);
+          }),
+        ),
+      ),
+    );
   }
 
   fill(rows);
-  const table = element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...heads)), body);
+  const table = element(
+    "table",
+    {},
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...heads)),
+    body,
+  );
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
 }
 

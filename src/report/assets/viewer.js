@@ -10,9 +10,18 @@ class Viewer {
     this.scores = element("div");
     const button = (text, click, label) => element("button", { type: "button", click, "aria-label": label }, text);
     this.dialog.append(
-      element("div", { class: "bar-line" }, this.title, button("←", () => this.go(-1), "previous image"), button("→", () => this.go(1), "next image"),
-        button("Close", () => this.dialog.close())),
-      this.panels, this.readout, this.scores);
+      element(
+        "div",
+        { class: "bar-line" },
+        this.title,
+        button("←", () => this.go(-1), "previous image"),
+        button("→", () => this.go(1), "next image"),
+        button("Close", () => this.dialog.close()),
+      ),
+      this.panels,
+      this.readout,
+      this.scores,
+    );
     this.dialog.addEventListener("keydown", (event) => {
       const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (way) this.go(way);
@@ -32,7 +41,10 @@ class Viewer {
     const runs = RUNS.filter((run) => image.results[run.index]);
     const loaded = await Promise.all(runs.map((run) => loadLayers(image, run)));
     if (this.image !== image) return;
-    const panels = [["image", loaded[0], 0], ["label", loaded[0], 1]];
+    const panels = [
+      ["image", loaded[0], 0],
+      ["label", loaded[0], 1],
+    ];
     runs.forEach((run, index) => {
       const name = (layer) => (runs.length > 1 ? [layer, " ", runName(run)] : [layer]);
       panels.push([name("prediction"), loaded[index], 2], [name("error"), loaded[index], 3]);
@@ -45,7 +57,9 @@ class Viewer {
     const canvas = element("canvas", { "aria-hidden": "true" });
     drawBlend(canvas, loaded, layer);
     const { classes } = RUNS[this.image.run].evaluation;
-    canvas.addEventListener("mousemove", (event) => { this.readout.textContent = pixelText(event, canvas, loaded, classes); });
+    canvas.addEventListener("mousemove", (event) => {
+      this.readout.textContent = pixelText(event, canvas, loaded, classes);
+    });
     return element("figure", {}, element("figcaption", {}, ...[].concat(caption)), canvas);
   }
 
@@ -56,8 +70,15 @@ class Viewer {
     const columns = [{ title: "class", value: ({ name }) => name, cell: className }];
     for (const run of runs) {
       const value = ({ index }) => this.image.results[run.index].IoU[index] ?? null;
-      columns.push({ title: `IoU ${run.name}`, head: ["IoU ", swatch(run.color), run.name], value, cell: (row) => barCell(value(row)) });
+      columns.push({
+        title: `IoU ${run.name}`,
+        head: ["IoU ", swatch(run.color), run.name],
+        value,
+        cell: (row) => barCell(value(row)),
+      });
     }
-    return rows.length ? sortableTable("IoU of the classes in this image, in percent", columns, rows) : element("p", {}, "No pixel has a label.");
+    return rows.length
+      ? sortableTable("IoU of the classes in this image, in percent", columns, rows)
+      : element("p", {}, "No pixel has a label.");
   }
 }
