@@ -54,8 +54,9 @@ def main() -> None:
         arguments.save_predictions, arguments.sheet,
     )  # fmt: skip
     gallery = Gallery(len(samples), len(metadata.classes), config) if config.report.write and rank() == 0 else None
-    viewers = [pictures, gallery] if gallery else [pictures]
-    result = evaluate(model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), *viewers)
+    result = evaluate(
+        model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures, gallery=gallery
+    )  # fmt: skip
     if rank() == 0:
         print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")
         result.write(output / "eval.json")

@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from src.files import write_text
 from src.inference.exported import Runner
+from src.inference.gallery import Gallery
 from src.inference.protocol import describe, predict
 from src.metrics.confusion_matrix import ConfusionMatrix, Scores
 from src.parallel import sum_counts
@@ -67,13 +68,6 @@ class Result:
         write_text(path, json.dumps(self.report(), indent=2) + "\n")
 
 
-class Viewer(Protocol):
-    """What may look at every image of an evaluation."""
-
-    def add(self, name: str, image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> None:
-        """image: normalized [3, h, w]; label, prediction: train ids [H, W]."""
-
-
 class Pictures:
     """Collects what an evaluation should draw: every prediction in color, and a contact sheet."""
 
@@ -111,15 +105,16 @@ def evaluate(
     classes: list[str],
     config: EvalConfig,
     weights: str,
-    *viewers: Viewer,
+    pictures: Pictures | None = None,
     ignore_index: int = 255,
+    gallery: Gallery | None = None,
 ) -> Result:
     """Score ``runner`` on ``samples`` at the labels' own size; of several workers each scores its own samples.
 
     Args:
         samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name).
         weights: where the weights come from, for the protocol in the report.
-        viewers: receive every image with its label and prediction.
+        pictures, gallery: receive every image with its label and prediction.
     """
     matrix = ConfusionMatrix(len(classes), ignore_index)
     images, start = 0, time.perf_counter()
@@ -127,8 +122,10 @@ def evaluate(
         prediction = predict(runner, image, config, label.shape)
         matrix.update(prediction, label)
         images += 1
-        for viewer in viewers:
-            viewer.add(name, image[0], label, prediction)
+        if pictures:
+            pictures.add(name, image[0], label, prediction)
+        if gallery:
+            gallery.add(name, image[0], label, prediction)
     matrix.matrix, images = sum_counts(matrix.matrix), int(sum_counts(np.array([images]))[0])
     protocol = {
         "mode": describe(config),

@@ -232,8 +232,9 @@ class Trainer:
         weights = f"step {progress.step}"
         shown = self.chief and self.config.report.write
         gallery = Gallery(len(samples), len(self.metadata.classes), self.config) if shown else None
-        viewers = [gallery] if gallery else []
-        result = evaluate(self.evaluation, samples, self.metadata.classes, self.config.eval, weights, *viewers)
+        result = evaluate(
+            self.evaluation, samples, self.metadata.classes, self.config.eval, weights, gallery=gallery
+        )  # fmt: skip
         self.network.set_train(True)
         summary = result.scores.summary()
         if self.chief:
@@ -247,11 +248,11 @@ class Trainer:
         if better:
             progress.best = score
         if self.chief:
+            if better:
+                save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
             if gallery and (better or score is None):
                 colors = self.metadata.colors
                 write_report_file(self.folder.path, result, gallery, self.config, data.val_split, colors)
-            if better:
-                save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
             draw_curves(self.folder.curves, self.folder.read_metrics())
 
     def _save_last(self) -> None:

@@ -40,7 +40,7 @@ def write_evaluation(folder: Path, config_file: Path, wrong: dict[str, int], *ov
     """Write the report.json of an evaluation in which image ``name`` has ``wrong[name]`` wrong columns."""
     config = load_config(config_file, [*PLAIN, *overrides])
     gallery = Gallery(len(wrong), len(CLASSES), config)
-    result = evaluate(runner, [sample(*one) for one in wrong.items()], CLASSES, config.eval, "step 6", gallery)
+    result = evaluate(runner, [sample(*one) for one in wrong.items()], CLASSES, config.eval, "step 6", gallery=gallery)
     write_report_file(folder, result, gallery, config, "val", COLORS)
     return folder
 

@@ -91,6 +91,7 @@ function drawChart(holder, curve, settings, zoom) {
         scales: ["x", null],
         filters: { pub: (type) => ["mousemove", "mouseleave"].includes(type) },
       },
+      y: false,
       drag: { x: true, y: false, setScale: false },
       bind: { dblclick: () => () => zoom(null) },
     },
