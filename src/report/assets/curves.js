@@ -208,7 +208,7 @@ class Curves {
 
   thinned() {
     const most = Math.max(...RUNS.map((run) => run.thinned));
-    return most > 1 ? ` Of long curves every ${most}th logged point is shown at most.` : "";
+    return most > 1 ? ` Long curves are thinned: one logged point in ${most} is shown.` : "";
   }
 
   draw() {

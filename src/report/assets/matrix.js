@@ -48,12 +48,8 @@ class Matrix {
           "label's pixels that are predicted so. Arrow keys move over the matrix; Enter or a click shows the images " +
           "with that confusion.",
       ),
-      element(
-        "div",
-        { class: "side" },
-        element("div", { class: "scroll matrix" }, this.canvas),
-        element("div", {}, this.readout, this.list),
-      ),
+      this.readout,
+      element("div", { class: "side" }, element("div", { class: "scroll matrix" }, this.canvas), this.list),
     );
     this.listen();
     themeListeners.push(() => this.draw());
@@ -90,7 +86,7 @@ class Matrix {
     this.counts = counts;
     this.shares = base ? shares.map((row, label) => row.map((share, guess) => share - base[label][guess])) : shares;
     const count = this.names.length;
-    this.side = Math.max(5, Math.min(40, Math.floor(620 / count)));
+    this.side = Math.max(4, Math.min(40, Math.floor(620 / count)));
     this.margin = this.side >= 12 ? 104 : 8;
     const extent = this.margin + count * this.side + 1;
     const density = devicePixelRatio || 1;
