@@ -69,14 +69,13 @@ class Gallery:
         summary = scores.summary()
         ious = scores.per_class["IoU"]
         off = counts - np.diag(np.diag(counts))
-        order = np.argsort(-off, axis=None, kind="stable")[:CONFUSIONS]
-        pairs = [np.unravel_index(place, off.shape) for place in order if off.flat[place]]
+        confusions = [[int(truth), int(guess), int(off[truth, guess])] for truth, guess in np.argwhere(off)]
         return {
             "labeled": int(counts.sum()),
             "wrong": None if summary["aAcc"] is None else 100 - summary["aAcc"],
             "mIoU": summary["mIoU"],
             "IoU": {str(k): round(float(ious[k]), 2) for k in np.flatnonzero(~np.isnan(ious))},
-            "confusions": [[int(truth), int(guess), int(off[truth, guess])] for truth, guess in pairs],
+            "confusions": sorted(confusions, key=lambda confusion: -confusion[2])[:CONFUSIONS],
         }
 
     def _entry(self, index: int, name: str, facts: dict, image, label, prediction) -> dict[str, Any]:

@@ -7,20 +7,18 @@ def collect(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put together what the runs predict for the same image: of one name, with the same label and classes.
 
     Returns:
-        For each image ``name``, ``size``, ``classes`` and ``run`` (the first one's index, whose classes they are),
-        ``photo`` and ``label`` in base64, and ``results`` {index of a run: its scores and ``prediction``}.
+        For each image ``name``, ``size``, ``run`` (index of the first run that has it), ``photo`` and ``label`` in
+        base64, and ``results`` {index of a run: its scores and ``prediction``}.
     """
+    shared = ("name", "size", "photo", "label")
+    own = ("wrong", "mIoU", "IoU", "labeled", "confusions", "prediction")
     groups: dict[tuple, dict[str, Any]] = {}
     for number, run in enumerate(runs):
         evaluation = run["evaluation"] or {"images": []}
         for image in evaluation["images"]:
             key = (image["name"], image["label"], tuple(evaluation["classes"]))
-            group = groups.setdefault(
-                key,
-                {"run": number, "results": {}, **{name: image[name] for name in ("name", "size", "photo", "label")}},
-            )
-            scores = ("wrong", "mIoU", "IoU", "labeled", "confusions", "prediction")
-            group["results"][number] = {name: image[name] for name in scores}
+            group = groups.setdefault(key, {"run": number, "results": {}, **{name: image[name] for name in shared}})
+            group["results"][number] = {name: image[name] for name in own}
     return list(groups.values())
 
 

@@ -24,7 +24,7 @@ EVIL = "</script><script>alert(1)</script><!--script-->"
 def data_of(text):
     """The data of a page, as its scripts read it, and its pictures."""
     elements = dict(re.findall(r'<script type="[^"]+" id="(\w+)">(.*?)</script>', text, re.DOTALL))
-    return json.loads(elements["data"]), elements["pictures"].split("\n")
+    return json.loads(elements["data"]), json.loads(elements["pictures"])
 
 
 def test_the_library_is_the_published_one():
@@ -37,11 +37,13 @@ def test_every_asset_is_used():
 
 
 def test_names_cannot_end_the_script(small_config, tmp_path):
-    folder = write_evaluation(tmp_path / "run", small_config, {EVIL: 1}, f"data.root={EVIL}")
-    text = page.build_page(read_runs([folder]))
+    (run,) = read_runs([write_evaluation(tmp_path / "run", small_config, {EVIL: 1}, f"data.root={EVIL}")])
+    run["evaluation"]["images"][0]["photo"] = EVIL  # of a report.json that somebody else wrote
+    text = page.build_page([run])
     assert EVIL not in text and "alert(1)</script>" not in text
-    data, _ = data_of(text)
+    data, pictures = data_of(text)
     assert data["images"][0]["name"] == data["runs"][0]["config"]["data.root"] == EVIL
+    assert pictures[data["images"][0]["photo"]] == EVIL
 
 
 def test_nothing_is_loaded_from_elsewhere(small_config, tmp_path):

@@ -37,12 +37,10 @@ function choice(options, change) {
   return made;
 }
 
-/** A select of runs. */
-function chooseRun(runs, change) {
-  return choice(
-    runs.map((run) => [run.index, run.name]),
-    change,
-  );
+/** A select of runs, and of none if that has a name. */
+function chooseRun(runs, change, none) {
+  const options = runs.map((run) => [run.index, run.name]);
+  return choice(none ? [["", none], ...options] : options, (value) => change(value === "" ? null : RUNS[value]));
 }
 
 /** A run's name behind its color. */

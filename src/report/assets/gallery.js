@@ -1,6 +1,6 @@
 // The images: which are shown, in which order, and the slider between their layers.
 
-let showConfusion = () => {}; // (name of label, name of prediction): set once there are images
+let showConfusion = () => {}; // (run, name of label, name of prediction): set once there are images
 
 const ORDERS = [
   ["wrong", "most wrong pixels"],
@@ -33,7 +33,8 @@ class Gallery {
       { rootMargin: "300px" },
     );
     section.append(this.sliders(), this.controls(), this.legend(), this.count, this.list);
-    showConfusion = (label, guess) => {
+    showConfusion = (run, label, guess) => {
+      if (this.runs.includes(run)) this.own = run;
       [this.order, this.label, this.guess] = ["confusion", label, guess];
       this.refresh();
       section.scrollIntoView();
@@ -83,13 +84,9 @@ class Gallery {
     this.labelChoice = choice([["", "any"], ...names], again("label"));
     this.guessChoice = choice([["", "any"], ...names], again("guess"));
     [this.labelBox, this.guessBox] = [labeled("class", this.labelChoice), labeled("predicted as", this.guessChoice)];
-    const toRun = (value) => (value === "" ? null : RUNS[value]);
-    const own = chooseRun(this.runs, (value) => again("own")(RUNS[value]));
-    const second = choice([["", "nothing"], ...this.runs.map((run) => [run.index, run.name])], (value) =>
-      again("second")(toRun(value)),
-    );
-    this.secondChoice = second;
-    const runs = several ? [labeled("Run", own), labeled("beside", second)] : [];
+    this.ownChoice = chooseRun(this.runs, again("own"));
+    this.secondChoice = chooseRun(this.runs, again("second"), "nothing");
+    const runs = several ? [labeled("Run", this.ownChoice), labeled("beside", this.secondChoice)] : [];
     return element(
       "div",
       { class: "controls" },
@@ -132,10 +129,11 @@ class Gallery {
   }
 
   refresh() {
-    const runs = [this.own, ...(this.order === "difference" && !this.second ? this.preferSecond() : []), this.second];
-    const pictured = [...new Set(runs.filter(Boolean))];
-    if (this.order === "class" && !this.label) this.label = this.classes[0].name;
+    if (this.order === "difference") this.second ??= this.runs.find((run) => run !== this.own);
+    if (this.order === "class") this.label ||= this.classes[0].name;
+    const pictured = [...new Set([this.own, this.second].filter(Boolean))];
     [this.orderChoice.value, this.labelChoice.value, this.guessChoice.value] = [this.order, this.label, this.guess];
+    [this.ownChoice.value, this.secondChoice.value] = [this.own.index, this.second?.index ?? ""];
     this.labelBox.hidden = !["class", "confusion"].includes(this.order);
     this.guessBox.hidden = this.order !== "confusion";
     const candidates = DATA.images.filter((image) => pictured.every((run) => image.results[run.index]));
@@ -145,12 +143,6 @@ class Gallery {
     keyed.sort(([a, keyA], [b, keyB]) => keyB - keyA || a.name.localeCompare(b.name, undefined, { numeric: true }));
     this.shown = keyed.map(([image]) => image);
     this.fill(pictured);
-  }
-
-  preferSecond() {
-    this.second = this.runs.find((run) => run !== this.own);
-    this.secondChoice.value = this.second.index;
-    return [this.second];
   }
 
   fill(runs) {

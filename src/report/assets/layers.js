@@ -1,6 +1,6 @@
 // The four layers of an image: photo, label, prediction and error, decoded when they are first needed.
 
-const PICTURES = document.getElementById("pictures").textContent.split("\n");
+const PICTURES = JSON.parse(document.getElementById("pictures").textContent);
 const LAYERS = ["image", "label", "prediction", "error"];
 const IGNORED = 255; // of labels: pixels without a class
 

@@ -29,14 +29,11 @@ class Matrix {
     this.readout = element("p", { class: "readout", role: "status" });
     this.list = element("div");
     const same = EVALUATED.filter((run) => run.evaluation.classes.join() === this.own.evaluation.classes.join());
-    const minus = choice([["", "nothing"], ...same.map((run) => [run.index, run.name])], (value) => {
-      this.other = value === "" ? null : RUNS[value];
+    const again = (name) => (value) => {
+      this[name] = value;
       this.draw();
-    });
-    const run = chooseRun(same, (value) => {
-      this.own = RUNS[value];
-      this.draw();
-    });
+    };
+    const [run, minus] = [chooseRun(same, again("own")), chooseRun(same, again("other"), "nothing")];
     const controls = element("div", { class: "controls" }, labeled("Run", run), labeled("minus", minus));
     controls.hidden = same.length < 2;
     section.append(
@@ -76,7 +73,7 @@ class Matrix {
   }
 
   openImages(label, prediction) {
-    if (label !== prediction) showConfusion(this.names[label], this.names[prediction]);
+    if (label !== prediction) showConfusion(this.own, this.names[label], this.names[prediction]);
   }
 
   draw() {
