@@ -33,8 +33,11 @@ def main() -> None:
     from src.data.pipeline import EvalPipeline
     from src.data.preparation import ensure_records
     from src.inference.evaluator import Pictures, evaluate
+    from src.inference.gallery import Gallery
+    from src.inference.report_file import write_report_file
     from src.inference.runner import open_model
     from src.parallel import rank, world_size
+    from src.report.page import write_report
 
     device.setup(config.device.target, config.device.mode, config.device.native)
     check_writable(output)
@@ -50,11 +53,18 @@ def main() -> None:
         output, metadata.classes, metadata.colors, config.data.mean, config.data.std,
         arguments.save_predictions, arguments.sheet,
     )  # fmt: skip
-    result = evaluate(model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures)
+    gallery = Gallery(len(samples), len(metadata.classes), config) if config.report.write and rank() == 0 else None
+    result = evaluate(
+        model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures, gallery=gallery
+    )  # fmt: skip
     if rank() == 0:
         print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")
         result.write(output / "eval.json")
-        for path in [output / "eval.json", *pictures.finish()]:
+        written = [output / "eval.json", *pictures.finish()]
+        if gallery:
+            write_report_file(output, result, gallery, config, split, metadata.colors)
+            written.append(write_report([output], output / "report.html"))
+        for path in written:
             print(f"wrote {path}")
 
 

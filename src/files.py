@@ -1,8 +1,10 @@
-"""Files that appear whole or not at all, and output folders that are checked before any long work; the cache."""
+"""Files that appear whole or not at all, logs, output folders that are checked before any long work; the cache."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from src.errors import UserError
 
@@ -16,6 +18,28 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.writing")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file with one of JSON per line; a last one cut off by a kill is skipped.
+
+    A file that is missing has none.
+    """
+    lines: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file of JSON holds; None if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def check_writable(path: Path) -> None:

@@ -57,6 +57,8 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     assert first["protocol"]["weights"] == str(best)
     assert len(list((tmp_path / "a" / "predictions").iterdir())) == 6
     assert (tmp_path / "a" / "sheet.png").is_file()
+    assert json.loads((tmp_path / "a" / "report.json").read_text())["scores"] == first
+    assert str(best) in (tmp_path / "a" / "report.html").read_text()
     description = json.loads((tmp_path / "model.mindir.json").read_text())
     assert description["input"]["shape"] == [1, 3, 64, 64]
     assert len(description["classes"]) == len(description["colors"]) == 7
@@ -65,9 +67,10 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
 def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, monkeypatch):
     best = trained / "checkpoints" / "best.ckpt"
     options = ["eval.mode=slide", "eval.crop=[48,64]", "eval.stride=[16,64]", "eval.flip=true", "eval.scales=[1.0,1.5]"]
-    options.append("device.mode=pynative")
+    options += ["device.mode=pynative", "report.write=false"]
     arguments = ["--config", small_config, "--checkpoint", best, "--output", tmp_path, "--set", *options]
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["eval.json"]
     protocol = json.loads((tmp_path / "eval.json").read_text())["protocol"]
     assert protocol["mode"] == "slide 48x64 stride 16x64, scales 1.0 1.5, flip"
 

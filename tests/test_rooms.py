@@ -14,6 +14,7 @@ GROUND = {
     "onednn": set(),
     "errors": set(),
     "heartbeat": set(),
+    "provenance": set(),
     "parallel": {"heartbeat"},
     "files": {"errors"},
     "schema": {"errors"},
@@ -34,7 +35,7 @@ ROOMS = {
     "launch": {"errors", "files", "heartbeat", "schema", "config", "data"},
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
-    "sweep": {"errors", "files", "schema", "config", "training"},
+    "sweep": {"errors", "files", "provenance", "schema", "config", "training"},
 }
 ANYTHING = ("tools",)  # and nothing imports them
 MODULES = sorted(SRC.rglob("*.py"))

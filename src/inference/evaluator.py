@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from src.files import write_text
 from src.inference.exported import Runner
+from src.inference.gallery import Gallery
 from src.inference.protocol import describe, predict
 from src.metrics.confusion_matrix import ConfusionMatrix, Scores
 from src.parallel import sum_counts
@@ -29,6 +30,7 @@ class Result:
     images: int
     seconds: float
     protocol: dict[str, Any]
+    matrix: np.ndarray  # counts [K, K]; rows are labels
 
     def report(self) -> dict[str, Any]:
         """The contents of eval.json."""
@@ -105,13 +107,14 @@ def evaluate(
     weights: str,
     pictures: Pictures | None = None,
     ignore_index: int = 255,
+    gallery: Gallery | None = None,
 ) -> Result:
     """Score ``runner`` on ``samples`` at the labels' own size; of several workers each scores its own samples.
 
     Args:
         samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name).
         weights: where the weights come from, for the protocol in the report.
-        pictures: receives every image with its label and prediction.
+        pictures, gallery: receive every image with its label and prediction.
     """
     matrix = ConfusionMatrix(len(classes), ignore_index)
     images, start = 0, time.perf_counter()
@@ -121,6 +124,8 @@ def evaluate(
         images += 1
         if pictures:
             pictures.add(name, image[0], label, prediction)
+        if gallery:
+            gallery.add(name, image[0], label, prediction)
     matrix.matrix, images = sum_counts(matrix.matrix), int(sum_counts(np.array([images]))[0])
     protocol = {
         "mode": describe(config),
@@ -130,7 +135,8 @@ def evaluate(
         "flip": config.flip,
         "weights": weights,
     }
-    return Result(matrix.compute(), list(classes), images, time.perf_counter() - start, protocol)
+    seconds = time.perf_counter() - start
+    return Result(matrix.compute(), list(classes), images, seconds, protocol, matrix.matrix)
 
 
 def _number(value: float) -> str:

@@ -9,6 +9,12 @@ import numpy as np
 IGNORED = (0, 0, 0)  # color of pixels without a class
 
 
+def denormalize(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Turn a normalized image, fp32 [3, H, W], back into RGB uint8 [H, W, 3]."""
+    scale, offset = (np.array(values, np.float32).reshape(3, 1, 1) for values in (std, mean))
+    return (image * scale + offset).round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+
+
 def colorize(label: np.ndarray, colors: Sequence[Sequence[int]]) -> np.ndarray:
     """Turn train ids [H, W] into RGB uint8 [H, W, 3]; ids without a color (255 = ignore) become black."""
     palette = np.full((256, 3), IGNORED, np.uint8)

@@ -9,6 +9,7 @@ from src.schema.base import Section
 from src.schema.data import DataConfig
 from src.schema.losses import LossesConfig
 from src.schema.model import ModelConfig
+from src.schema.report import ReportConfig
 from src.schema.training import DeviceConfig, EvalConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 
 
@@ -23,4 +24,5 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
+    report: ReportConfig = ReportConfig()
     device: DeviceConfig = DeviceConfig()

@@ -23,7 +23,7 @@ NAME = re.compile(r"\w[\w.+-]*")
 # Keys that do not change what is trained and scored.
 HARMLESS = (
     "data.root", "data.records", "data.workers", "device", "train.checkpoint_every", "train.log_every",
-    "train.max_bad_steps",
+    "train.max_bad_steps", "report",
 )  # fmt: skip
 
 

@@ -1,14 +1,12 @@
 """What a sweep knows of a run: a record of its own in the run's folder, and the scores that the training logged."""
 
 import json
-import subprocess
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from src.files import write_text
-from src.sweep.plan import TRAIN, Run
+from src.provenance import now
+from src.sweep.plan import Run
 
 FILE = "sweep.json"
 NOT_STARTED, RUNNING, FINISHED, FAILED, INTERRUPTED = "not started", "running", "finished", "failed", "interrupted"
@@ -75,18 +73,3 @@ def _ratio(run: Run) -> float | None:
     except FileNotFoundError:
         return None
     return report["ratio"]
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def commit() -> str | None:
-    """The commit of the program, with ``-dirty`` where files differ from it; None without git."""
-    command = ["git", "-C", str(Path(TRAIN).parent), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.errors import UserError
+from src.provenance import commit
 from src.sweep.plan import Run, Sweep, executed, shown
-from src.sweep.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, commit, read_record, read_scores
+from src.sweep.record import FAILED, FINISHED, INTERRUPTED, RUNNING, Record, read_record, read_scores
 from src.sweep.relay import Relay
 from src.sweep.table import text, write_table
 

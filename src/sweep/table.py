@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from src.files import write_text
+from src.provenance import commit, now
 from src.sweep.plan import Run, Sweep, shown
-from src.sweep.record import FINISHED, INTERRUPTED, RUNNING, Record, Scores, commit, now, read_record, read_scores
+from src.sweep.record import FINISHED, INTERRUPTED, RUNNING, Record, Scores, read_record, read_scores
 
 FIGURES = {"last": "last mIoU", "best": "best mIoU"}
 RATIO = {"ratio": "intra/inter"}

@@ -1,4 +1,4 @@
-"""A training run's folder: resolved config, metrics.jsonl, TensorBoard events, checkpoints, curves."""
+"""A training run's folder: resolved config, metrics.jsonl, run.json, TensorBoard events, checkpoints, curves."""
 
 import json
 import math
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from src.config import dump_config, flat_keys, load_config
 from src.errors import UserError
-from src.files import write_text
+from src.files import read_lines, write_text
 from src.schema import Config
 
 if TYPE_CHECKING:
     from src.training.events import Events
+    from src.training.sessions import Sessions
 
 # Keys that may differ when a run is resumed: none of them changes the training so far.
 FREE_TO_CHANGE = (
-    "data.root", "data.records", "data.workers", "data.val_split", "data.eval_transforms", "eval", "device",
+    "data.root", "data.records", "data.workers", "data.val_split", "data.eval_transforms", "eval", "report", "device",
     "train.iterations", "train.eval_every", "train.checkpoint_every", "train.log_every", "train.max_bad_steps",
 )  # fmt: skip
 
@@ -33,8 +34,10 @@ class RunFolder:
         self.previous = self.path / "checkpoints" / "previous.ckpt"  # the last.ckpt before
         self.best = self.path / "checkpoints" / "best.ckpt"
         self.curves = self.path / "curves.png"
+        self.report = self.path / "report.html"
         self._metrics: TextIO | None = None
         self._tensorboard: Events | None = None
+        self._sessions: Sessions | None = None
 
     def resume_from(self, resume: str, config: Config) -> Path | None:
         """Return the checkpoint to continue from, or None to start anew.
@@ -61,6 +64,7 @@ class RunFolder:
         twice.
         """
         from src.training.events import Events
+        from src.training.sessions import Sessions
 
         try:
             self.last.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,7 @@ class RunFolder:
             write_text(self.metrics_file, "".join(json.dumps(line) + "\n" for line in kept))
             self._metrics = self.metrics_file.open("a", encoding="utf-8")
             self._tensorboard = Events(self.path / "tensorboard", step + 1)
+            self._sessions = Sessions(self.path / "run.json", step)
         except OSError as error:
             raise UserError(f"--output {self.path}: cannot be written ({error.strerror or error})") from None
 
@@ -78,7 +83,7 @@ class RunFolder:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in values.items()
         }
-        assert self._metrics and self._tensorboard, "nothing is logged before `open`"
+        assert self._metrics and self._tensorboard and self._sessions, "nothing is logged before `open`"
         group = values.get("split", "train")
         numbers = {
             f"{group}/{key}": value
@@ -89,27 +94,23 @@ class RunFolder:
             self._metrics.write(json.dumps(clean) + "\n")
             self._metrics.flush()
             self._tensorboard.add(numbers, values["step"])
+            self._sessions.entry["to_step"] = values["step"]
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror}); the same command continues") from None
 
     def close(self) -> None:
-        """Close the files; what does not fit on a full disk is lost."""
+        """Close the files and note the time; what does not fit on a full disk is lost."""
+        if self._sessions:
+            with suppress(OSError):
+                self._sessions.end()
         for file in (self._metrics, self._tensorboard):
             if file:
                 with suppress(OSError):
                     file.close()
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All complete lines of metrics.jsonl; a last line cut off by a kill is skipped."""
-        if not self.metrics_file.is_file():
-            return []
-        lines = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return lines
+        """All complete lines of metrics.jsonl."""
+        return read_lines(self.metrics_file)
 
     def differences(self, config: Config, free: Sequence[str] = FREE_TO_CHANGE) -> list[str]:
         """What ``config`` has otherwise than the run in the folder, as ``key: old -> new``.

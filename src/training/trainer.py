@@ -20,9 +20,12 @@ from src.checkpoint import TRAIN, checksum, load_checkpoint, load_network, load_
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
 from src.inference.evaluator import evaluate
+from src.inference.gallery import Gallery
+from src.inference.report_file import write_report_file
 from src.inference.runner import network_runner
 from src.parallel import rank, sum_counts, wait_for_all, world_size
 from src.report.curves import draw_curves
+from src.report.page import write_report
 from src.schema import Config
 from src.training.compiled_step import reused
 from src.training.console import Console
@@ -134,6 +137,8 @@ class Trainer:
         """Draw the curves and say how it ended; return the exit status."""
         if self.chief:
             draw_curves(self.folder.curves, self.folder.read_metrics())
+            if self.config.report.write:
+                print(f"wrote {write_report([self.folder.path], self.folder.report)}")
             if stopped:
                 names: dict[int | None, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
                 by = names.get(interrupt.signal, "another worker")
@@ -231,7 +236,11 @@ class Trainer:
         data, progress = self.config.data, self.progress
         samples = EvalPipeline(data.records, data.val_split, data, rank(), self.workers)
         weights = f"step {progress.step}"
-        result = evaluate(self.evaluation, samples, self.metadata.classes, self.config.eval, weights)
+        shown = self.chief and self.config.report.write
+        gallery = Gallery(len(samples), len(self.metadata.classes), self.config) if shown else None
+        result = evaluate(
+            self.evaluation, samples, self.metadata.classes, self.config.eval, weights, gallery=gallery
+        )  # fmt: skip
         self.network.set_train(True)
         summary = result.scores.summary()
         if self.chief:
@@ -247,6 +256,9 @@ class Trainer:
         if self.chief:
             if better:
                 save_checkpoint(self.folder.best, self.network, {**self._meta(), "mIoU": score})
+            if gallery and (better or score is None):
+                colors = self.metadata.colors
+                write_report_file(self.folder.path, result, gallery, self.config, data.val_split, colors)
             draw_curves(self.folder.curves, self.folder.read_metrics())
 
     def _save_last(self) -> None:

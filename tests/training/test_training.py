@@ -42,6 +42,11 @@ def test_folder_holds_all_that_is_promised(straight, small_config):
     for name in ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "curves.png"):
         assert (folder / name).stat().st_size > 0
     assert list((folder / "tensorboard").iterdir())
+    evaluation = json.loads((folder / "report.json").read_text())
+    assert len(evaluation["images"]) == 6 and evaluation["scores"]["protocol"]["weights"] in ("step 3", "step 6")
+    assert "val_00005" in (folder / "report.html").read_text()
+    (session,) = json.loads((folder / "run.json").read_text())
+    assert (session["from_step"], session["to_step"], session["workers"]) == (0, 6, 1) and session["ended"]
     lines = metrics(folder)
     steps = [line for line in lines if "split" not in line]
     assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
@@ -66,6 +71,8 @@ def test_killed_run_continues_with_the_same_losses(straight, small_config, tmp_p
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert "at step 4" in output
+    sessions = json.loads((folder / "run.json").read_text())
+    assert [(one["from_step"], bool(one["ended"])) for one in sessions] == [(0, False), (4, True)]
     assert metrics(folder) == metrics(straight[0])
     assert_same_weights(straight[0], folder)
 

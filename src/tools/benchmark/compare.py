@@ -27,7 +27,7 @@ def compare(
     Raises:
         UserError: there is no environment for the twins, a side failed, or a twin has another number of parameters.
     """
-    from src.sweep.record import commit, now
+    from src.provenance import commit, now
 
     check_environment()
     results: dict[str, dict[str, list[Figures]]] = {}
