@@ -35,6 +35,7 @@ ROOMS = {
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
     "sweep": {"errors", "files", "schema", "config", "training"},
+    "explore": {"errors", "schema", "device", "data", "report", "explain", "inference"},
 }
 ANYTHING = ("tools",)  # and nothing imports them
 MODULES = sorted(SRC.rglob("*.py"))

@@ -136,6 +136,10 @@ def _groups(result: Result) -> list[Group]:
 
 def _listed(result: Result) -> list[dict]:
     return [
-        {"title": group.title, "of": group.of, "maps": {name: one.title for name, one in group.maps.items()}}
+        {
+            "title": group.title,
+            "of": group.of,
+            "maps": {name: {"title": one.title, "colors": one.colors} for name, one in group.maps.items()},
+        }
         for group in _groups(result)
     ]

@@ -75,9 +75,9 @@ class Folder:
     def _is_inside(self, path: Path) -> bool:
         try:
             real = path.resolve()
-        except (OSError, ValueError, RuntimeError):  # a loop of links, a null byte
+            return real.is_relative_to(self.root) and real.is_file()
+        except (OSError, ValueError, RuntimeError):  # a name that is too long, a null byte, a loop of links
             return False
-        return real.is_relative_to(self.root) and real.is_file()
 
     def _decode(self, data: bytes, name: str) -> Picture:
         path = Path(name)  # for messages

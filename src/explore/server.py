@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -140,7 +141,8 @@ class Server:
         try:
             self._socket = socket.create_server((ADDRESS, port))
         except OSError as error:
-            raise UserError(f"--port {port}: {error.strerror}; choose another one, or 0 for any free one") from None
+            reason = os.strerror(error.errno or 0)
+            raise UserError(f"--port {port}: {reason}; choose another one, or 0 for any free one") from None
         self.port = self._socket.getsockname()[1]
         settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
         self._server = uvicorn.Server(settings)

@@ -34,6 +34,8 @@ def main() -> None:
         raise UserError(f"--input {arguments.input}: is not a folder; give the folder with the images")
     if not 0.01 <= arguments.megapixels <= 16:
         raise UserError(f"--megapixels {arguments.megapixels}: must be between 0.01 and 16")
+    if not 0 <= arguments.port <= 65535:
+        raise UserError(f"--port {arguments.port}: must be between 0 and 65535")
     try:
         from src.explore.server import ADDRESS, Server, build_app
     except ModuleNotFoundError as error:

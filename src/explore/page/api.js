@@ -8,6 +8,11 @@ export async function ask(name, parameters = {}, kind = name) {
   return read(await fetch(address(name, parameters), { signal: running[kind].signal }));
 }
 
+// Give up on all answers that are still to come.
+export function forget() {
+  Object.values(running).forEach((one) => one.abort());
+}
+
 export function address(name, parameters) {
   return `api/${name}?${new URLSearchParams(parameters)}`;
 }

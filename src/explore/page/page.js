@@ -1,6 +1,6 @@
 // The page's state, and what happens when something in it is chosen.
 
-import { address, ask, upload } from "./api.js";
+import { address, ask, forget, upload } from "./api.js";
 import { bars, element, largest, matrix, place } from "./parts.js";
 
 const BARS = 10; // most classes in a list
@@ -43,27 +43,34 @@ function list(key, name) {
 }
 
 const open = attempt(async (key) => {
+  clear();
   tell("Segmenting … the first image of a size takes longer.");
-  Object.assign(state, { key, pixel: null, layer: null });
   for (const button of $("images").querySelectorAll("button")) button.ariaCurrent = button.dataset.key === key;
   const found = await ask("segment", { image: key });
-  Object.assign(state, { size: [found.height, found.width], groups: found.groups });
   tell("");
+  Object.assign(state, { key, size: [found.height, found.width], groups: found.groups });
   $("stage").style.setProperty("--ratio", found.width / found.height);
   $("image").src = address("image", { image: key });
   $("legend").replaceChildren(...bars(found.shares.slice(0, BARS), model.classes, choose));
-  $("notes").textContent = [`${found.width} x ${found.height} pixels, ${found.seconds.toFixed(1)} s`, ...found.notes].join("; ");
-  for (const id of ["pixel", "attention", "prototypes"]) $(id).replaceChildren();
-  $("mark").hidden = true;
-  $("hint").hidden = false;
-  $("pixel-title").textContent = "Pixel";
+  const size = `${found.width} x ${found.height} pixels`;
+  $("notes").textContent = [size, `${found.seconds.toFixed(1)} s`, ...found.notes].join("; ");
   state.category = found.shares[0][0];
   $("category").value = state.category;
   showClasses();
-  if (state.inside) await lookInside();
-  else await showMaps();
   $("look-inside").hidden = state.inside || !model.decoder;
+  await (state.inside ? lookInside() : showMaps());
 });
+
+// Forget the image before; until the next one is segmented there is none.
+function clear() {
+  forget();
+  Object.assign(state, { key: null, pixel: null, layer: null, groups: [] });
+  for (const id of ["legend", "pixel", "attention", "groups", "prototypes", "notes", "shown"]) $(id).replaceChildren();
+  for (const id of ["image", "overlay"]) $(id).removeAttribute("src");
+  for (const id of ["mark", "back", "look-inside"]) $(id).hidden = true;
+  $("hint").hidden = false;
+  $("pixel-title").textContent = "Pixel";
+}
 
 function showClasses() {
   state.layer = null;
@@ -75,7 +82,7 @@ function showClasses() {
 function choose(category) {
   state.category = category;
   $("category").value = category;
-  return showMaps("category");
+  if (state.key) showMaps("category");
 }
 
 const choosePixel = attempt(async (pixel) => {
@@ -100,12 +107,14 @@ async function showPixel() {
 
 const lookInside = attempt(async () => {
   tell("Looking inside … the first image of a size takes longer.");
+  state.inside = true; // of the images opened from now on, too
   const found = await ask("inside", { image: state.key });
   tell("");
-  Object.assign(state, { inside: true, groups: found.groups });
+  state.groups = found.groups;
   $("look-inside").hidden = true;
   const alike = Object.entries(found.prototypes).map(([block, values]) => matrix(block, values, model.classes));
-  $("prototypes").replaceChildren(...(alike.length ? [element("h3", { textContent: "How alike the prototypes are: cosine similarity" }), ...alike] : []));
+  if (alike.length) alike.unshift(element("h3", { textContent: "Cosine similarity of the prototypes" }));
+  $("prototypes").replaceChildren(...alike);
   await Promise.all([showMaps(), state.pixel ? showPixel() : null]);
 });
 
@@ -114,7 +123,7 @@ const showMaps = attempt(async (of = null) => {
   if (!of) {
     $("groups").replaceChildren(...state.groups.map((group) =>
       element("section", {}, element("h3", { textContent: group.title }), element("div", { className: "row" },
-        ...Object.entries(group.maps).map(([name, title]) => figure(name, title))))));
+        ...Object.entries(group.maps).map(([name, one]) => figure(name, one))))));
   }
   const [row, column] = state.pixel ?? state.size.map((side) => Math.floor(side / 2));
   const names = state.groups.filter((group) => !of || group.of === of).flatMap((group) => Object.keys(group.maps));
@@ -123,12 +132,16 @@ const showMaps = attempt(async (of = null) => {
     const found = await ask("map", question, `map ${name}`);
     const shown = $("groups").querySelector(`[data-map="${name}"]`);
     shown.querySelector("img").src = found.source;
-    shown.querySelector("output").textContent = `${found.low.toPrecision(2)} … ${found.high.toPrecision(2)}`;
+    for (const end of ["low", "high"]) shown.querySelector(`.${end}`).textContent = short(found[end]);
     if (state.layer === name) $("overlay").src = found.source;
   }));
 });
 
-function figure(name, title) {
+function short(value) {
+  return String(Number(value.toPrecision(2)));
+}
+
+function figure(name, { title, colors }) {
   const image = element("img", { alt: title });
   image.style.aspectRatio = state.size[1] / state.size[0];
   const button = element("button", { type: "button", title: "show it over the image" }, image);
@@ -138,7 +151,10 @@ function figure(name, title) {
     $("shown").textContent = title;
     $("back").hidden = false;
   });
-  const made = element("figure", {}, button, element("figcaption", { textContent: title }), element("output"));
+  const scale = element("span", { className: `scale ${colors}` });
+  const values = ["low", "high"].map((end) => element("output", { className: end }));
+  const made = element("figure", {}, button, element("figcaption", { textContent: title }),
+    element("div", { className: "range" }, values[0], scale, values[1]));
   made.dataset.map = name;
   return made;
 }
