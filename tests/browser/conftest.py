@@ -14,6 +14,7 @@ LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:")
 ARGUMENTS = [
     "--no-sandbox",  # containers run as root and forbid the sandbox's name spaces
     "--disable-dev-shm-usage",  # /dev/shm of a container is small
+    "--disable-gpu",  # drawing without one costs less than imitating it
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no name of the outside is found
 ]
 
@@ -42,7 +43,7 @@ def page(browser, problems):
     """An empty page of 1280 x 800 pixels; at the end of the test there must be no `problems`."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
-    page.set_default_timeout(60_000)  # the machine may be busy; nothing waits that long when all is well
+    page.set_default_timeout(300_000)  # the machine may be busy; nothing waits that long when all is well
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith(LOCAL) else problems.append(request.url))
