@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 
+from src.api import Model
 from src.data.decoding import encode_png
 from src.errors import UserError
 from src.explore.folder import Folder, Picture
 from src.explore.inside import READERS, Choice, Group, Inside, probabilities
-from src.explore.model import ExploredModel
 from src.report.images import colorize
 
 KEPT = 500e6  # bytes of probabilities that are kept for images seen before
@@ -41,7 +41,7 @@ class Result:
 class Explorer:
     """A model and images to look at. Errors that the visitor caused are `UserError`."""
 
-    def __init__(self, model: ExploredModel, folder: Folder):
+    def __init__(self, model: Model, folder: Folder):
         self.model = model
         self.folder = folder
         self._results: OrderedDict[str, Result] = OrderedDict()
@@ -50,8 +50,8 @@ class Explorer:
         """The model and the images there are."""
         colors = [f"rgb({red}, {green}, {blue})" for red, green, blue in self.model.colors]
         return {
-            "model": self.model.name,
-            "decoder": self.model.decoder if self.model.decoder in READERS else None,
+            "model": str(self.model.path),
+            "decoder": self.model.config.model.decoder.name if self.model.explains else None,
             "classes": [{"name": name, "color": color} for name, color in zip(self.model.classes, colors, strict=True)],
             "images": self.folder.keys(),
         }
@@ -93,8 +93,8 @@ class Explorer:
         """The maps that the decoder shows, and how alike its prototypes are."""
         result = self._result(key)
         if result.inside is None:
-            reader = READERS.get(self.model.decoder or "")
-            result.inside = reader(self.model.explain(result.picture.rgb)) if reader else Inside([])
+            explanation = self.model.explain(result.picture.rgb)
+            result.inside = READERS[explanation.decoder](explanation.arrays)
         alike = {block: np.round(values, 3).tolist() for block, values in result.inside.prototypes.items()}
         return {"groups": _listed(result), "prototypes": alike}
 
@@ -123,7 +123,8 @@ class Explorer:
         if key not in self._results:
             picture = self.folder.read(key)
             start = time.perf_counter()
-            self._results[key] = Result(picture, self.model.probabilities(picture.rgb), time.perf_counter() - start)
+            values = self.model.predict(picture.rgb).probabilities
+            self._results[key] = Result(picture, values, time.perf_counter() - start)
         self._results.move_to_end(key)
         while len(self._results) > 1 and sum(one.probabilities.nbytes for one in self._results.values()) > KEPT:
             self._results.popitem(last=False)

@@ -3,7 +3,7 @@
 The arrays are those of ``explain`` of one image, as in `src.explain`, which draws them into files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,7 +15,7 @@ from src.explain.csnet import similarity_to
 from src.explain.ecenet import LEVELS, peaks
 from src.explain.subject import place_in_map
 
-Arrays = dict[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)

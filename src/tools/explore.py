@@ -1,7 +1,6 @@
 """Explore what a trained model sees: a page in the browser, served by this program to this machine alone.
 
-    python -m src.tools.explore --config runs/quickstart/config.yaml \\
-        --checkpoint runs/quickstart/checkpoints/best.ckpt --input photos
+    python -m src.tools.explore --checkpoint runs/ecenet_shapes --input photos
 
 Prints the address to open, which ends with a random token, and answers until Ctrl-C. Nothing is written.
 """
@@ -10,15 +9,14 @@ import argparse
 import secrets
 from pathlib import Path
 
-from src.config import load_config
 from src.errors import UserError, run_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Explore a trained model on a local page.")
-    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
+    parser.add_argument("--checkpoint", required=True, metavar="PATH", help=".ckpt, .mindir, .onnx or a run folder")
+    parser.add_argument("--config", metavar="FILE", help="the config it was trained with (default: the one inside)")
     parser.add_argument("--input", required=True, type=Path, metavar="DIR", help="a folder with images")
     parser.add_argument("--megapixels", type=float, default=1.0, help="larger images are scaled down (default: 1)")
     parser.add_argument("--port", type=int, default=0, help="of the page (default: any free one)")
@@ -29,7 +27,6 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Open the model, serve the page and compute what it asks for."""
     arguments = parse_arguments()
-    config = load_config(arguments.config, arguments.set)
     if not arguments.input.is_dir():
         raise UserError(f"--input {arguments.input}: is not a folder; give the folder with the images")
     if not 0.01 <= arguments.megapixels <= 16:
@@ -39,14 +36,16 @@ def main() -> None:
     try:
         from src.explore.server import ADDRESS, Server, build_app
     except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn"):
+            raise
         raise UserError(f"{error.name} is not installed: pip install -r requirements-explore.txt") from None
+    from src.api import load
     from src.explore.explorer import Explorer
     from src.explore.folder import Folder
     from src.explore.jobs import Jobs
-    from src.explore.model import ExploredModel
 
     folder = Folder(arguments.input, arguments.megapixels)
-    explorer = Explorer(ExploredModel(config, arguments.checkpoint), folder)
+    explorer = Explorer(load(arguments.checkpoint, arguments.config, arguments.set), folder)
     jobs, token = Jobs(), secrets.token_urlsafe(24)
     with Server(build_app(explorer, jobs, token), arguments.port) as server:
         print(f"{len(folder.keys())} images; open http://{ADDRESS}:{server.port}/{token}/ (Ctrl-C ends)", flush=True)

@@ -11,13 +11,13 @@ import yaml
 pytest.importorskip("starlette", reason="no test of the page: pip install -r requirements-explore.txt")
 pytest.importorskip("uvicorn", reason="no test of the page: pip install -r requirements-explore.txt")
 
+from src.api import load
 from src.checkpoint import save_checkpoint
 from src.config import load_config
 from src.data.catalog import load_dataset_info
 from src.explore.explorer import Explorer
 from src.explore.folder import Folder
 from src.explore.jobs import Jobs
-from src.explore.model import ExploredModel
 from src.explore.server import Server, build_app
 from src.models import build_model
 from tests.conftest import SMALL
@@ -52,7 +52,7 @@ def explored(request, tmp_path_factory):
     thread = threading.Thread(target=jobs.run)
     thread.start()
     try:
-        model = jobs.submit(lambda: ExploredModel(config, folder / "model.ckpt")).result()
+        model = jobs.submit(lambda: load(folder / "model.ckpt", folder / "small.yaml")).result()
         with Server(build_app(Explorer(model, Folder(photos, 1.0)), jobs, TOKEN), 0) as server:
             address = f"http://127.0.0.1:{server.port}/{TOKEN}/"
             compute = lambda name: jobs.submit(lambda: getattr(model, name)(PHOTO)).result()  # noqa: E731
@@ -119,7 +119,7 @@ with_one_decoder = pytest.mark.parametrize("explored", ["csnet"], indirect=True)
 
 @with_one_decoder
 def test_slider_moves_the_picture(opened, explored):
-    colors = np.array(SHAPES.colors)[explored.compute("probabilities").argmax(0)]
+    colors = np.array(SHAPES.colors)[explored.compute("predict").probabilities.argmax(0)]
     for opacity, expected in (("0", PHOTO), ("100", colors)):
         opened.locator("#opacity").fill(opacity)
         drawn = cv2.resize(picture(opened, "#stage"), (64, 64), interpolation=cv2.INTER_AREA)
@@ -129,7 +129,7 @@ def test_slider_moves_the_picture(opened, explored):
 @with_one_decoder
 def test_click_shows_the_probabilities_of_the_model(opened, explored):
     click(opened, 10, 50)
-    computed = explored.compute("probabilities")
+    computed = explored.compute("predict").probabilities
     assert shown(opened, "#pixel") == shares(computed[:, 10, 50])
     opened.keyboard.press("ArrowDown")
     wait_for_pixel(opened, 11, 50)
@@ -146,7 +146,7 @@ def test_inside(opened, explored):
         assert {f"M{i}, stride {4 << i}" for i in range(4)} | {f"E{i}, stride {4 << i}" for i in range(4)} < {*titles}
     if explored.decoder == "cpt":
         assert {"M3, stride 32", "M2, stride 16", "M1, stride 8", "block 0"} < {*titles}
-        attention = explored.compute("explain")["attention_0"][0, 2, 3]
+        attention = explored.compute("explain").arrays["attention_0"][0, 2, 3]
         assert shown(opened, "#attention section:nth-child(3)") == shares(attention)
         assert opened.locator("#prototypes canvas").count() == 3
         opened.locator("#prototypes canvas").first.hover(position={"x": 2, "y": 2})
