@@ -25,7 +25,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 TESTED = ["3.10", "3.11"]
 # Imported where it is used, and required by an extra.
-OPTIONAL = {"onnxruntime"}
+OPTIONAL = {"onnxruntime", "starlette", "uvicorn"}
 
 
 def requirements(source: dict[str, list[str]]) -> list[Requirement]:
@@ -86,7 +86,8 @@ def test_every_imported_package_is_required():
     required = declared(SETUPTOOLS["dynamic"]["dependencies"])
     missing = {n for n in names if not {canonicalize_name(d) for d in distributions.get(n, [n])} & set(required)}
     assert not missing
-    assert set(declared(SETUPTOOLS["dynamic"]["optional-dependencies"]["onnx"])) >= OPTIONAL
+    extras = SETUPTOOLS["dynamic"]["optional-dependencies"]
+    assert set(declared(extras["onnx"], extras["explore"])) >= OPTIONAL
 
 
 def test_python_versions_agree():

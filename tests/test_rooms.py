@@ -36,6 +36,7 @@ ROOMS = {
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
     "sweep": {"errors", "files", "provenance", "schema", "config", "training"},
+    "explore": {"errors", "data", "report", "explain", "api"},
 }
 ANYTHING = ("tools",)  # and nothing imports them
 MODULES = sorted(SRC.rglob("*.py"))

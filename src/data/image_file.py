@@ -51,14 +51,29 @@ class ImageFile:
 
 
 def read_image(path: Path) -> ImageFile:
-    """Read and check an image file; formats and modes that are unusual in training become PNG.
+    """Read an image file and `check_image` it.
 
     Raises:
-        UserError: it is unreadable, truncated, or of a kind that has no single meaning as 8-bit colors. (OpenCV alone
-            would fill a truncated JPEG with gray.)
+        UserError: also if it is unreadable.
     """
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: unreadable image ({reason(path, error)})") from None
+    return check_image(data, path)
+
+
+def check_image(data: bytes, path: Path) -> ImageFile:
+    """Check the bytes of an image file; formats and modes that are unusual in training become PNG.
+
+    Args:
+        path: where they come from, for messages.
+
+    Raises:
+        UserError: it is no image, truncated, or of a kind that has no single meaning as 8-bit colors. (OpenCV alone
+            would fill a truncated JPEG with gray.)
+    """
+    try:
         with Image.open(io.BytesIO(data)) as image:
             orientation = image.getexif().get(ORIENTATION, 1)
             orientation = orientation if orientation in TURNS else 1

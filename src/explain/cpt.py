@@ -57,7 +57,11 @@ def _draw_attention(path: Path, attention: np.ndarray, subject: Subject) -> None
 
 
 def _draw_memory(path: Path, memory: np.ndarray, subject: Subject) -> None:
-    """Cosine similarities of the memory's prototypes [K, D]."""
-    directions = memory / np.maximum(np.linalg.norm(memory, axis=1, keepdims=True), 1e-12)
     title = "cosine similarity of the prototypes in the memory"
-    draw_matrix(path, directions @ directions.T, list(subject.classes), title, (-1.0, 1.0))
+    draw_matrix(path, prototype_similarity(memory), list(subject.classes), title, (-1.0, 1.0))
+
+
+def prototype_similarity(memory: np.ndarray) -> np.ndarray:
+    """Cosine similarities [K, K], in -1..1, of the memory's prototypes [K, D]."""
+    directions = memory / np.maximum(np.linalg.norm(memory, axis=1, keepdims=True), 1e-12)
+    return directions @ directions.T

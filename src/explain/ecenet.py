@@ -38,7 +38,7 @@ def _draw_diversity(path: Path, maps: dict[int, np.ndarray], image: np.ndarray) 
     axes[0].set_title("image", fontsize=10)
     for axis, (level, shares) in zip(axes[1:], maps.items(), strict=True):
         extent = (0, image.shape[1], image.shape[0], 0)  # drawn as large as the image
-        drawn = axis.imshow(np.log10(shares * shares.size), cmap="viridis", extent=extent)
+        drawn = axis.imshow(peaks(shares), cmap="viridis", extent=extent)
         axis.set_title(f"E{level}, stride {4 * 2**level}", fontsize=10)
         figure.colorbar(drawn, ax=axis, fraction=0.05, label="log10 of share / even share" if level == 0 else None)
     for axis in axes:
@@ -46,3 +46,8 @@ def _draw_diversity(path: Path, maps: dict[int, np.ndarray], image: np.ndarray) 
         axis.set_yticks([])
     figure.tight_layout(pad=0.4)
     save_figure(figure, path)
+
+
+def peaks(shares: np.ndarray) -> np.ndarray:
+    """log10 of how many times an even share the largest share of any channel is, per position of E_i [h, w]."""
+    return np.log10(shares * shares.size)

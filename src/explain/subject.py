@@ -24,4 +24,9 @@ class Subject:
 
     def place(self, height: int, width: int) -> tuple[int, int]:
         """(row, column) of the pixel in a map of ``height`` x ``width`` positions."""
-        return self.pixel[0] * height // self.image.shape[0], self.pixel[1] * width // self.image.shape[1]
+        return place_in_map(self.pixel, self.image.shape[:2], (height, width))
+
+
+def place_in_map(pixel: tuple[int, int], size: Sequence[int], positions: Sequence[int]) -> tuple[int, int]:
+    """(row, column) in a map of ``positions`` = (h, w) that covers a pixel (row, column) of an image of ``size``."""
+    return pixel[0] * positions[0] // size[0], pixel[1] * positions[1] // size[1]
