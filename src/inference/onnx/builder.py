@@ -23,6 +23,7 @@ class Builder:
     nodes: list[NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     _known: dict[tuple, str] = field(default_factory=dict)
+    _count: int = 0
 
     def add(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; arrays, numbers and tuples among the inputs become constants, None an input left out.
@@ -30,7 +31,7 @@ class Builder:
         Returns:
             Its output as a `Value`, or a list of them where it has several.
         """
-        number = len(self.nodes)
+        number, self._count = self._count, self._count + 1
         names = [f"{operator}_{number}" + (f"_{index}" if outputs > 1 else "") for index in range(outputs)]
         path = f"{self.scope}.{operator}_{number}".lstrip(".")
         self.nodes.append(helper.make_node(operator, [self.name(x) for x in inputs], names, path, **attributes))

@@ -7,6 +7,7 @@ import onnx
 from onnx import helper
 
 from src.errors import UserError
+from src.inference.onnx.batch import free_batch
 from src.inference.onnx.builder import Builder, Value
 from src.inference.onnx.mindir import Graph, read_mindir
 from src.inference.onnx.operators import OPERATORS
@@ -17,36 +18,48 @@ IR_VERSION = 8  # the file format that belongs to it
 IMAGE = "image"
 
 
-def convert(path: Path, output: str) -> onnx.ModelProto:
+def convert(path: Path, output: str, twin: Path | None = None) -> onnx.ModelProto:
     """Translate the MINDIR ``path``.
 
     Args:
         output: name of the result in the ONNX model; the input is named `IMAGE`.
+        twin: the same network for another batch size, if the model is to take any; both sizes are `batch.SIZES`.
 
     Raises:
-        UserError: the graph has an operator that has no ONNX form here; the message names it and its layer.
+        UserError: the graph has an operator that has no ONNX form here, or the batch size cannot be freed.
     """
     graph = read_mindir(path)
-    builder = Builder()
-    values = _translate(graph, builder)
-    result = values[graph.output]
-    simplify(builder, result.name)
-    _rename(builder, result.name, output)
-    node = graph.nodes[graph.output]
-    return checked(
-        helper.make_model(
-            helper.make_graph(
-                builder.nodes,
-                "segmentation",
-                [helper.make_tensor_value_info(IMAGE, graph.input_type, graph.input_shape)],
-                [helper.make_tensor_value_info(output, node.types[0], node.shapes[0])],
-                builder.initializers(),
-            ),
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="mindspore-class-centric-segmentation",
-        )
+    builder = _translate(graph, output)
+    image = Value(IMAGE, graph.input_shape)
+    last = graph.nodes[graph.output]
+    batch: int | str = graph.input_shape[0]
+    if twin:
+        free_batch(builder, _translate(read_mindir(twin), output), image)
+        batch = "batch"
+    model = helper.make_model(
+        helper.make_graph(
+            builder.nodes,
+            "segmentation",
+            [helper.make_tensor_value_info(IMAGE, graph.input_type, [batch, *image.shape[1:]])],
+            [helper.make_tensor_value_info(output, last.types[0], [batch, *last.shapes[0][1:]])],
+            builder.initializers(),
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="mindspore-class-centric-segmentation",
     )
+    # Viewers show the shapes that the inference adds.
+    model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _translate(graph: Graph, output: str) -> Builder:
+    builder = Builder()
+    result = _values(graph, builder)[graph.output].name
+    simplify(builder, result)
+    _rename(builder, result, output)
+    return builder
 
 
 def _rename(builder: Builder, old: str, new: str) -> None:
@@ -55,14 +68,7 @@ def _rename(builder: Builder, old: str, new: str) -> None:
             names[:] = [new if name == old else name for name in names]
 
 
-def checked(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the shapes of all its tensors, which viewers show, after ``onnx.checker`` has passed it."""
-    model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def _translate(graph: Graph, builder: Builder) -> dict[str, Any]:
+def _values(graph: Graph, builder: Builder) -> dict[str, Any]:
     """The value of everything in the graph that the output needs."""
     values: dict[str, Any] = {**graph.constants, graph.input: Value(IMAGE, graph.input_shape)}
     for name, array in graph.parameters.items():

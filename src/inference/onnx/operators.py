@@ -35,7 +35,7 @@ def _conv(graph: Builder, node: Node, x: Value, weight: Any) -> Value:
     top, bottom, left, right = facts["pad_list"]
     return graph.add(
         "Conv", x, weight,
-        kernel_shape=facts["kernel_size"], strides=facts["stride"][2:], dilations=facts["dilation"][2:],
+        kernel_shape=np.broadcast_to(facts["kernel_size"], 2).tolist(), strides=facts["stride"][2:], dilations=facts["dilation"][2:],
         pads=[top, left, bottom, right], group=facts["group"],
     )  # fmt: skip
 
