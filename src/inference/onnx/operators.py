@@ -152,8 +152,8 @@ def _gelu_tanh(graph: Builder, node: Node, x: Value) -> Value:
     return graph.add("Mul", graph.add("Mul", x, 0.5), graph.add("Add", graph.add("Tanh", inner), 1.0))
 
 
-def _arg_max(graph: Builder, node: Node, x: Value, *_: Any) -> Value:
-    ids = graph.add("ArgMax", x, axis=node.attributes["axis"], keepdims=0)
+def _arg_max(graph: Builder, node: Node, x: Value, axis: int, _type: Any) -> Value:
+    ids = graph.add("ArgMax", x, axis=axis, keepdims=0)
     return graph.add("Cast", ids, to=node.types[0])
 
 
