@@ -67,13 +67,14 @@ def open_exported(path: Path) -> ExportedFile:
     if not path.is_file():
         raise UserError(f"checkpoint not found: {path}")
     onnx = path.suffix == ".onnx"
+    kind = "ONNX file" if onnx else "MINDIR"
     if onnx:
         require_onnx(str(path))
     try:
         return _open_onnx(path) if onnx else _open_mindir(path)
     except Exception as error:  # the reader raises whatever the damaged bytes lead to
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a readable {'ONNX file' if onnx else 'MINDIR'} ({reason}); export it again") from None
+        raise UserError(f"{path}: not a readable {kind} ({reason}); export it again") from None
 
 
 def require_onnx(what: str) -> None:

@@ -13,7 +13,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.data.transforms.normalize import Normalize
 from src.errors import UserError
 from src.files import write_text
 from src.inference.deployed import Deployed, Form, rounded_weights, stored_as
@@ -93,7 +92,7 @@ def _check_possible(file_format: str, any_batch: bool) -> None:
     if file_format == "ONNX":
         require_onnx("--format ONNX")
     elif any_batch:
-        raise UserError(f"--batch any: {file_format} files have a fixed batch size; give a number, or use --format ONNX")
+        raise UserError(f"--batch any: {file_format} files have a fixed batch size; give a number, or --format ONNX")
 
 
 def _example(shape: tuple[int, int, int, int], form: Form) -> tuple[np.ndarray, np.ndarray]:
@@ -103,8 +102,8 @@ def _example(shape: tuple[int, int, int, int], form: Form) -> tuple[np.ndarray, 
         image = random.standard_normal(shape, dtype=np.float32)
         return image, image
     colors = random.integers(0, 256, (shape[0], *shape[2:], 3), np.uint8)
-    normalize = Normalize(form.mean, form.std)
-    return colors, np.stack([normalize(one, None, random)[0] for one in colors])
+    normalized = (colors - np.array(form.mean)) / np.array(form.std)
+    return colors, np.ascontiguousarray(normalized.astype(np.float32).transpose(0, 3, 1, 2))
 
 
 def _difference(found: np.ndarray, logits: np.ndarray, form: Form) -> float:

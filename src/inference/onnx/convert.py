@@ -80,8 +80,8 @@ def _values(graph: Graph, builder: Builder) -> dict[str, Any]:
             continue
         if node.primitive not in OPERATORS:
             raise UserError(
-                f"--format ONNX: no ONNX form is known for the operator {node.primitive} in {node.scope or 'the network'}; "
-                "use --format MINDIR, or add it to src/inference/onnx/operators.py"
+                f"--format ONNX: no ONNX form is known for the operator {node.primitive} in "
+                f"{node.scope or 'the network'}; use --format MINDIR, or add it to src/inference/onnx/operators.py"
             )
         builder.scope = node.scope
         value = OPERATORS[node.primitive](builder, node, *(values.get(source) for source in node.inputs))

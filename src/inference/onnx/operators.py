@@ -35,8 +35,8 @@ def _conv(graph: Builder, node: Node, x: Value, weight: Any) -> Value:
     top, bottom, left, right = facts["pad_list"]
     return graph.add(
         "Conv", x, weight,
-        kernel_shape=np.broadcast_to(facts["kernel_size"], 2).tolist(), strides=facts["stride"][2:], dilations=facts["dilation"][2:],
-        pads=[top, left, bottom, right], group=facts["group"],
+        kernel_shape=np.broadcast_to(facts["kernel_size"], 2).tolist(), strides=facts["stride"][2:],
+        dilations=facts["dilation"][2:], pads=[top, left, bottom, right], group=facts["group"],
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _strided_slice(graph: Builder, node: Node, x: Value, begin: Any, end: Any, s
         stop = x.shape[axis] if to_last >> axis & 1 else end[axis]
         if dropped >> axis & 1:
             stop = start + 1 if start != -1 else x.shape[axis]
-        if (start, stride[axis]) != (0, 1) or not 0 <= stop or stop < x.shape[axis]:
+        if (start, stride[axis]) != (0, 1) or stop < x.shape[axis]:
             starts, ends, axes = [*starts, start], [*ends, stop], [*axes, axis]
     if axes:
         steps = [stride[axis] for axis in axes]
