@@ -15,17 +15,30 @@ from src.files import check_writable
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Export a checkpoint for inference.")
+    # fmt: off
     parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
     parser.add_argument(
         "--format", required=True, choices=["MINDIR", "AIR", "ONNX"],
-        help="AIR needs an Ascend device and is experimental: it has never been run",
-    )  # fmt: skip
+        help="ONNX needs requirements-onnx.txt; AIR needs an Ascend device and has never been run",
+    )
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="input size (default: data.crop)")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images per call (default: 1)")
+    parser.add_argument(
+        "--batch", type=batch_size, default=1, metavar="N|any",
+        help="images per call (default: 1); any: as many as are given, in ONNX alone",
+    )
+    parser.add_argument("--uint8", action="store_true", help="take RGB bytes [N, H, W, 3]; the file normalizes them")
+    parser.add_argument("--ids", action="store_true", help="give the class of each pixel, uint8 [N, H, W], not logits")
+    parser.add_argument("--half", action="store_true", help="store the weights in fp16, half the size; compute in fp32")
     parser.add_argument("--output", required=True, type=Path, metavar="STEM", help="file name without suffix")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
+    # fmt: on
     return parser.parse_args()
+
+
+def batch_size(text: str) -> int | None:
+    """The number of images, None for any."""
+    return None if text == "any" else int(text)
 
 
 def known_classes(checkpoint, config):
@@ -47,11 +60,13 @@ def main() -> None:
     height, width = arguments.size or config.data.crop
     if min(height, width) < 32:
         raise UserError(f"--size {height} {width}: the network needs at least 32 pixels a side")
-    if arguments.batch < 1:
+    if arguments.batch is not None and arguments.batch < 1:
         raise UserError(f"--batch {arguments.batch}: expected at least 1")
 
     from src import device
     from src.checkpoint import load_checkpoint, load_network
+    from src.inference.deployed import Form
+    from src.inference.description import describe
     from src.inference.exporter import export, write_description
     from src.models import build_model
 
@@ -61,21 +76,23 @@ def main() -> None:
     classes, colors = known_classes(checkpoint, config)
     network = build_model(config.model, len(classes))
     load_network(network, checkpoint)
-    exported = export(network, arguments.format, (arguments.batch, 3, height, width), arguments.output)
+    form = Form(arguments.uint8, arguments.ids, arguments.half, config.data.mean, config.data.std)
+    shape = (arguments.batch, 3, height, width)
+    exported = export(network, arguments.format, shape, arguments.output, form)
     description = write_description(
         exported.path,
         {
-            "input": {"shape": [arguments.batch, 3, height, width], "layout": "NCHW", "channels": "RGB"},
-            "normalize": {"mean": config.data.mean, "std": config.data.std, "range": "0..255"},
-            "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
+            **describe(form, shape, len(classes)),
             "classes": classes,
             "colors": colors,
             "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
+            "checked": exported.facts(),
         },
     )
+    what = "a class differs from the best one" if arguments.ids else "its logits differ from the checkpoint's"
     print(
-        f"wrote {exported.path} and {description.name}; loaded back in a fresh process, its logits differ from "
-        f"the checkpoint's by at most {exported.difference:.2e} (largest logit {exported.largest:.2f})"
+        f"wrote {exported.path} and {description.name}; loaded back, {what} by at most {exported.difference:.2e} "
+        f"(largest logit {exported.largest:.2f}), and {100 * exported.equal:.3f} % of the pixels have the same class"
     )
 
 

@@ -14,7 +14,7 @@ from mindspore import Tensor, nn
 from src import device
 from src.checkpoint import load_checkpoint, load_network
 from src.errors import UserError, did_you_mean
-from src.inference.exported import Runner, mindir_runner, read_description
+from src.inference.exported import SUFFIXES, Runner, exported_runner, read_description
 from src.models import build_model
 from src.models.layers.image_size import MIN_SIZE
 from src.schema import Config
@@ -33,7 +33,7 @@ class Model:
 
 
 def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] | None = None) -> Model:
-    """Open a ``.ckpt`` (through the config's model) or an exported ``.mindir``.
+    """Open a ``.ckpt`` (through the config's model) or an exported file.
 
     Args:
         fixed_size: see `network_runner`.
@@ -42,10 +42,10 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
     Raises:
         UserError: the file cannot be read, is of another model, or was trained on other classes.
     """
-    if path.suffix == ".mindir":
+    if path.suffix in SUFFIXES:
         facts, network = read_description(path), None
         known = _known_classes(path, facts, classes)
-        runner = mindir_runner(path)
+        runner = exported_runner(path)
     else:
         checkpoint = load_checkpoint(path)
         facts = checkpoint.meta

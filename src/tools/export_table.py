@@ -1,0 +1,185 @@
+"""Export every decoder on every backbone family in every form, compare with the network, and write a table.
+
+    python -m src.tools.export_table --output runs/exports --table docs/exports.md
+    python -m src.tools.export_table --output runs/exports --decoders cpt --backbones swin_tiny --time 20
+
+Each export is an entry of ``results.json`` in the output folder; what is there already is not done again. The weights
+are random, those of norms included, so that a wrong one shows; a trained network's classes are easier to tell apart.
+"""
+
+import argparse
+import gc
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from src.errors import UserError, run_command
+from src.files import check_writable, write_text
+
+DECODERS: dict[str, dict[str, Any]] = {
+    "fpn": {}, "fcn": {}, "psp": {}, "ecenet": {}, "cpt": {},
+    "csnet-fcn": {"base": "fcn"}, "csnet-psp": {"base": "psp"}, "csnet-fpn": {"base": "fpn"},
+}  # fmt: skip
+BACKBONES = ("resnet18", "efficientnet_lite0", "swin_tiny", "mit_b0")
+KINDS = ("MINDIR", "ONNX", "ONNX uint8, ids", "ONNX fp16", "MINDIR fp16", "ONNX any batch")
+HEAD = """# Exported files
+
+Every decoder on one backbone of every family, exported for {height}x{width} and {classes} classes with random weights,
+and compared with the network on one random image. This command writes this page; with `--time 20` it also times each
+file beside the network:
+
+```bash
+python -m src.tools.export_table --output runs/exports --table docs/exports.md
+```
+
+- **difference**: the largest of a logit, relative to the largest logit. With ids: by how much another class was larger
+  than the given one. For fp16 it is the effect of rounding the weights; that the file computes what it should is
+  checked against a network with the same rounded weights, to 1e-4 like the others.
+- **equal**: pixels with the same class as the network's."""
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Export every decoder on every backbone family and compare.")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="for results.json")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write all results there, as Markdown")
+    parser.add_argument("--decoders", nargs="+", default=list(DECODERS), choices=list(DECODERS), metavar="NAME")
+    parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=list(BACKBONES), metavar="NAME")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--size", type=int, nargs=2, default=[360, 480], metavar=("H", "W"))
+    parser.add_argument("--classes", type=int, default=11, metavar="K")
+    parser.add_argument(
+        "--time", type=int, default=0, metavar="N", help="also time N runs of each file and the network"
+    )
+    return parser.parse_args()
+
+
+def randomize(network, num_classes: int) -> None:
+    """Give norms, biases and the classifier random values; those of a new network hide mistakes, or are too small."""
+    from mindspore import Tensor
+
+    random = np.random.default_rng(0)
+    for parameter in network.get_parameters():
+        values = parameter.asnumpy()
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        if parameter.name.endswith("moving_variance"):
+            values = random.uniform(0.5, 1.5, values.shape)
+        elif values.ndim == 1:
+            values = values + random.normal(0, 0.1, values.shape)
+        elif len(values) == num_classes:
+            values = random.normal(0, values[0].size ** -0.5, values.shape)
+        parameter.set_data(Tensor(values.astype(np.float32)))
+
+
+def main() -> None:
+    """Export, compare, note, and write the table."""
+    arguments = parse_arguments()
+    check_writable(arguments.output)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    results = arguments.output / "results.json"
+    rows = json.loads(results.read_text()) if results.is_file() else {}
+
+    from src import device
+
+    device.setup("CPU")
+    wanted = [(decoder, backbone) for backbone in arguments.backbones for decoder in arguments.decoders]
+    for decoder, backbone in wanted:
+        name = f"{decoder} {backbone}"
+        missing = [kind for kind in arguments.kinds if arguments.time or kind not in rows.get(name, {})]
+        if not missing:
+            continue
+        network = _build(decoder, backbone, arguments.classes)
+        for kind in missing:
+            found = _export(network, kind, arguments.size, arguments.output, arguments.time)
+            rows.setdefault(name, {})[kind] = found
+            print(f"{name} {kind}: {found}", flush=True)
+            write_text(results, json.dumps(rows, indent=2) + "\n")
+        del network
+        gc.collect()
+    if arguments.table:
+        write_text(arguments.table, page(rows, arguments))
+        print(f"wrote {arguments.table}")
+
+
+def _build(decoder: str, backbone: str, num_classes: int):
+    import mindspore as ms
+
+    from src.models import build_model
+    from src.schema.model import ModelConfig
+
+    ms.set_seed(0)
+    options = {"name": decoder.partition("-")[0], **DECODERS[decoder]}
+    network = build_model(ModelConfig.model_validate({"backbone": {"name": backbone}, "decoder": options}), num_classes)
+    randomize(network, num_classes)
+    return network
+
+
+def _export(network, kind: str, size: list[int], folder: Path, repeats: int) -> dict[str, Any]:
+    from src.inference.deployed import Form
+    from src.inference.exported import open_exported
+    from src.inference.exporter import export
+
+    baked = "uint8" in kind
+    form = Form(colors=baked, ids=baked, half="fp16" in kind, mean=MEAN, std=STD)
+    shape = (None if "any batch" in kind else 1, 3, size[0], size[1])
+    try:
+        exported = export(network, kind.partition(" ")[0], shape, folder / "model", form)
+    except (UserError, RuntimeError) as error:
+        return {"error": str(error)}
+    found = {
+        "difference": exported.difference / exported.largest,
+        "equal": exported.equal,
+        "megabytes": exported.path.stat().st_size / 1e6,
+    }
+    if repeats:
+        from mindspore import Tensor
+
+        image = np.zeros((1, *size, 3), np.uint8) if baked else np.zeros((1, 3, *size), np.float32)
+        file, normalized = open_exported(exported.path), np.zeros((1, 3, *size), np.float32)
+        found["milliseconds"] = _milliseconds(lambda: file.run(image), repeats)
+        found["network_milliseconds"] = _milliseconds(lambda: network(Tensor(normalized)).asnumpy(), repeats)
+    exported.path.unlink()
+    return found
+
+
+def _milliseconds(run: Callable[[], Any], repeats: int) -> float:
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(1000 * (time.perf_counter() - start))
+    return median(times)
+
+
+def page(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
+    """All results as a page of docs."""
+    height, width = arguments.size
+    lines = [HEAD.format(height=height, width=width, classes=arguments.classes)]
+    timed = any("milliseconds" in row for row in (row for entry in rows.values() for row in entry.values()))
+    for kind in KINDS:
+        columns = ["decoder, backbone", "difference", "equal", "MB", *(["ms", "network, ms"] if timed else [])]
+        entries = [(name, entry[kind]) for name, entry in sorted(rows.items()) if kind in entry]
+        if entries:
+            lines += ["", f"## {kind}", "", f"| {' | '.join(columns)} |", "|---" + "|---:" * (len(columns) - 1) + "|"]
+            lines += [f"| {name} | {' | '.join(_cells(row, timed))} |" for name, row in entries]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: dict[str, Any], timed: bool) -> list[str]:
+    if "error" in row:
+        return [row["error"], *["-"] * (4 if timed else 2)]
+    cells = [f"{row['difference']:.1e}", f"{100 * row['equal']:.3f} %", f"{row['megabytes']:.1f}"]
+    keys = ("milliseconds", "network_milliseconds") if timed else ()
+    return cells + [f"{row[key]:.0f}" if key in row else "-" for key in keys]
+
+
+if __name__ == "__main__":
+    run_command(main)
