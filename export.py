@@ -7,16 +7,16 @@
 import argparse
 from pathlib import Path
 
-from src.config import load_config
 from src.errors import UserError, run_command
 from src.files import check_writable
+from src.inference.opening import find_config, find_weights
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Export a checkpoint for inference.")
-    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
+    parser.add_argument("--config", metavar="FILE", help="default: the config inside the checkpoint")
+    parser.add_argument("--checkpoint", required=True, type=find_weights, metavar="FILE|RUN", help=".ckpt or a run")
     parser.add_argument(
         "--format", required=True, choices=["MINDIR", "AIR", "ONNX"],
         help="AIR needs an Ascend device and is experimental: it has never been run",
@@ -43,7 +43,7 @@ def known_classes(checkpoint, config):
 def main() -> None:
     """Load, export, check, describe."""
     arguments = parse_arguments()
-    config = load_config(arguments.config, arguments.set)
+    config = find_config(arguments.checkpoint, arguments.config, arguments.set)
     height, width = arguments.size or config.data.crop
     if min(height, width) < 32:
         raise UserError(f"--size {height} {width}: the network needs at least 32 pixels a side")
@@ -70,6 +70,7 @@ def main() -> None:
             "output": f"logits [{arguments.batch}, {len(classes)}, {height}, {width}]; arg-max over axis 1",
             "classes": classes,
             "colors": colors,
+            "config": config.model_dump(),
             "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
         },
     )

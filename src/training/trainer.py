@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from src import device, heartbeat
 from src.checkpoint import TRAIN, checksum, load_checkpoint, load_network, load_state, save_checkpoint
+from src.commit import current_commit
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
 from src.inference.evaluator import evaluate
@@ -61,6 +62,7 @@ class Trainer:
         self.step_cell = build_step(config, network, criterion)
         self.average = self.step_cell.average
         self.progress = Progress()
+        self.commit = current_commit()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
         self.evaluation = heartbeat.ticking(runner)
@@ -252,4 +254,10 @@ class Trainer:
         self.last_is_good = True
 
     def _meta(self) -> dict:
-        return {"step": self.progress.step, "classes": self.metadata.classes, "colors": self.metadata.colors}
+        return {
+            "step": self.progress.step,
+            "classes": self.metadata.classes,
+            "colors": self.metadata.colors,
+            "config": self.config.model_dump(),
+            "commit": self.commit,
+        }
