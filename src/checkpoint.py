@@ -22,6 +22,7 @@ from src.errors import UserError, listing
 
 META = "__meta__"
 TRAIN = "train."
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(path, _restored(tensors), {**meta, "checksum": found})
 
 
-def _restored(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors with fp16 turned into fp32, which all parameters have."""
-    return {n: values.astype(np.float32) if values.dtype == np.float16 else values for n, values in tensors.items()}
-
-
 def _read_meta(text: str) -> dict[str, Any]:
     """What `write_checkpoint` noted; empty if it is damaged."""
     try:
@@ -127,6 +123,28 @@ def load_state(state: Iterable[Parameter], checkpoint: Checkpoint) -> None:
     """Copy the optimizer's state and the step from a ``last.ckpt``; errors as in `load_network`."""
     own = {n.removeprefix(TRAIN): v for n, v in checkpoint.tensors.items() if n.startswith(TRAIN)}
     _assign(state, own, checkpoint.path, "holds another training state")
+
+
+def averaged(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The network's parameters as they are evaluated: averaged where the training averaged them."""
+    tensors, average = checkpoint.tensors, f"{TRAIN}average."
+    own = {name: values for name, values in tensors.items() if not name.startswith(TRAIN)}
+    return {name: tensors.get(average + name, values) for name, values in own.items()}
+
+
+def halved(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors in fp16, except those of one axis (norms, biases), which are small, and those beyond its range."""
+    return {
+        name: values.astype(np.float16)
+        if values.dtype == np.float32 and values.ndim > 1 and np.abs(values).max(initial=0) <= LARGEST_HALF
+        else values
+        for name, values in tensors.items()
+    }
+
+
+def _restored(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors with fp16 turned into fp32, which all parameters have."""
+    return {n: values.astype(np.float32) if values.dtype == np.float16 else values for n, values in tensors.items()}
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any] | None = None) -> str:

@@ -93,7 +93,7 @@ def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--explain", "--pixel", "64", "0"], "photo.png: --pixel 64 0: lies outside the image of 64x64"),
+        (["--explain", "--pixel", "64", "0"], "photo.png: pixel 64 0: lies outside the image of 64x64"),
         (["--pixel", "1", "1"], "--pixel chooses what --explain shows; add --explain"),
     ],
 )
