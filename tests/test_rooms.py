@@ -14,12 +14,12 @@ GROUND = {
     "onednn": set(),
     "errors": set(),
     "heartbeat": set(),
+    "provenance": set(),
     "parallel": {"heartbeat"},
     "files": {"errors"},
     "schema": {"errors"},
     "config": {"errors", "schema"},
     "checkpoint": {"errors", "files"},
-    "commit": set(),
     "native": set(),
     "device": {"errors", "native", "parallel"},
 }

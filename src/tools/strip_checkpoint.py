@@ -57,7 +57,7 @@ def describe(facts: dict[str, Any]) -> str:
     """The provenance in one line."""
     known = [f"{facts['model']}, {facts['data']}, step {facts['step']}, seed {facts['seed']}"]
     if facts["commit"]:
-        known.append(f"commit {facts['commit'][:10]}")
+        known.append(f"commit {facts['commit']}")
     if facts["mIoU"] is not None:
         known.append(f"{facts['split']} mIoU {facts['mIoU']:.2f}")
     return ", ".join(known + ([facts["note"]] if "note" in facts else []))

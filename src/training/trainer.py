@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from src import device, heartbeat
 from src.checkpoint import TRAIN, checksum, load_checkpoint, load_network, load_state, save_checkpoint
-from src.commit import current_commit
 from src.data.pipeline import EvalPipeline, TrainPipeline
 from src.errors import UserError
 from src.inference.evaluator import evaluate
 from src.inference.runner import network_runner
 from src.parallel import rank, sum_counts, wait_for_all, world_size
+from src.provenance import commit
 from src.report.curves import draw_curves
 from src.schema import Config
 from src.training.console import Console
@@ -62,7 +62,7 @@ class Trainer:
         self.step_cell = build_step(config, network, criterion)
         self.average = self.step_cell.average
         self.progress = Progress()
-        self.commit = current_commit()
+        self.commit = commit()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
         self.evaluation = heartbeat.ticking(runner)
