@@ -84,7 +84,7 @@ class VideoFile:
         self.writer: cv2.VideoWriter | None = None
 
     def add(self, frame: np.ndarray) -> None:
-        """Append an RGB frame; all have the size of the first.
+        """Append an RGB frame; all have the size of the first. Of an odd side the last pixel is left out.
 
         Raises:
             UserError: this OpenCV cannot write such a video there.
