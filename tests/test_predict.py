@@ -148,8 +148,8 @@ def test_smoothing_is_off_unless_asked_for(film):
 
 def test_broken_frames_are_counted(film, tmp_path):
     data = bytearray(film.read_bytes())
-    fourth = [chunk.end() + 4 for chunk in re.finditer(b"00dc", data)][3]
-    data[fourth : fourth + 300] = bytes(300)
+    fourth = list(re.finditer(b"\xff\xd8.*?\xff\xd9", data, re.DOTALL))[3]
+    data[fourth.start() : fourth.end()] = bytes(fourth.end() - fourth.start())
     film.write_bytes(data)
     line = segment_video(Brightness(), Input(film, "film"), tmp_path / "film.mp4")
     assert "9 frames" in line and "; 1 could not be read" in line

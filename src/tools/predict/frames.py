@@ -12,7 +12,7 @@ import numpy as np
 from src.errors import UserError
 
 USUAL_RATE = 25.0  # frames per second where a file or camera does not tell
-PATIENCE = 100  # reads in a row that a camera may fail before it counts as gone
+PATIENCE = 100  # reads in a row that may fail before a camera counts as gone, or a file as ended
 
 
 class Frames:
@@ -49,8 +49,9 @@ class Frames:
     @property
     def broken(self) -> int:
         """Frames that could not be read so far; FFmpeg passes over some, so the end tells how many are missing."""
-        missing = self.count - self.read if self.count and self.limit is None else 0
-        return max(missing, self.failed)
+        if self.count and self.limit is None:
+            return max(0, self.count - self.read)
+        return self.failed
 
     def __iter__(self) -> Iterator[np.ndarray]:
         in_a_row = 0
@@ -61,7 +62,7 @@ class Frames:
                 yield np.ascontiguousarray(frame[..., ::-1])
                 continue
             in_a_row += 1
-            if not self.live or in_a_row > PATIENCE:
+            if in_a_row > PATIENCE or not (self.live or self.read + in_a_row < self.count):
                 break
             self.failed += 1
 
