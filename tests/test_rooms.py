@@ -14,6 +14,7 @@ GROUND = {
     "onednn": set(),
     "errors": set(),
     "heartbeat": set(),
+    "memory": set(),
     "provenance": set(),
     "parallel": {"heartbeat"},
     "files": {"errors"},
@@ -35,6 +36,7 @@ ROOMS = {
     "launch": {"errors", "files", "heartbeat", "schema", "config", "data"},
     "inference": {*GROUND, "models", "metrics", "report"},
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
+    "jobs": {*GROUND, "models", "data", "losses", "inference", "training", "report", "weights"},
     "sweep": {"errors", "files", "schema", "config", "training"},
 }
 ANYTHING = ("api", "tools")  # and nothing below imports them
