@@ -7,6 +7,9 @@
     result.ids, result.probabilities, result.overlay(), result.areas()
     model.explain(rgb).write("pictures")     # ECENet, CPT, C-S Net
 
+    train(config, "runs/mine")               # a dictionary with the sections of a config file, or the file
+    evaluate("runs/mine")["mIoU"]
+
 Whatever was imported before works. What MindSpore reads once cannot be changed any more: the instruction set of oneDNN
 where an operator has run (``src.onednn`` warns), the device where one is in use, the threads of the native kernels
 where they are loaded. MindSpore's execution mode is that of the caller again after each call.
@@ -16,11 +19,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from src import device
+from src.config import load_config, make_config
 from src.data.catalog import load_dataset_info
 from src.data.transforms import build_transforms
 from src.errors import UserError
@@ -29,7 +34,7 @@ from src.inference.opening import find_config, find_weights
 from src.report.images import colorize
 from src.schema import Config
 
-__all__ = ["Explanation", "Model", "Result", "load"]
+__all__ = ["Explanation", "Model", "Result", "evaluate", "load", "train"]
 
 
 @dataclass(frozen=True)
@@ -219,3 +224,47 @@ def load(
     """
     weights = find_weights(path)
     return Model(weights, find_config(weights, config, overrides), fixed_size)
+
+
+def train(
+    config: Mapping[str, Any] | str | Path, output: str | Path, resume: str = "auto", overrides: Sequence[str] = ()
+) -> Path:
+    """Train a network as ``train.py`` does, and return the run folder, which `load` opens.
+
+    Args:
+        config: the sections of a config file as a dictionary (docs/configuration.md), or the file.
+        output: the run folder.
+        resume: ``auto`` continues a run that is in it, ``never`` refuses to; or a ``last.ckpt`` to continue from.
+        overrides: as of ``--set``.
+
+    Raises:
+        UserError: of every part; nothing is lost that a checkpoint holds.
+        KeyboardInterrupt: after Ctrl-C; the training is saved, and the same call continues it.
+    """
+    from src.jobs.training import train as run  # a program that only predicts does without
+
+    settings = make_config(dict(config), overrides) if isinstance(config, Mapping) else load_config(config, overrides)
+    with device.execution_mode(settings.device.mode):
+        if run(settings, output, resume):
+            raise KeyboardInterrupt
+    return Path(output)
+
+
+def evaluate(path: str | Path, config: str | Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Score a checkpoint, a run folder or an exported file on ``data.val_split``; return what eval.json holds.
+
+    Args:
+        path, config, overrides: as of `load`.
+
+    Returns:
+        ``mIoU``, ``aAcc``, ``mAcc`` and so on in percent, ``per_class``, ``absent_classes``, ``images``, ``protocol``.
+
+    Raises:
+        UserError: as of `load`, or the split has no labels, or the data cannot be read.
+    """
+    from src.jobs.evaluation import evaluate as score  # a program that only predicts does without
+
+    weights = find_weights(path)
+    settings = find_config(weights, config, overrides)
+    with device.execution_mode(settings.device.mode):
+        return score(settings, weights).report()

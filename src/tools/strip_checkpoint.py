@@ -81,7 +81,9 @@ def main() -> None:
     if "classes" not in meta:
         raise UserError(f"{source}: does not name its classes; give a checkpoint that train.py wrote")
     facts = meta.get("provenance") or provenance(source, meta, config, arguments.note)
-    kept = {name: meta[name] for name in ("step", "classes", "colors", "commit", "mIoU") if name in meta}
+    kept: dict[str, Any] = {
+        name: meta[name] for name in ("step", "classes", "colors", "commit", "mIoU") if name in meta
+    }
     kept |= {"config": config.model_dump(), "provenance": facts}
     kept |= {"mean": config.data.mean, "std": config.data.std, "channels": "RGB"}
     tensors = averaged(checkpoint)

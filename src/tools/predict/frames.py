@@ -93,7 +93,7 @@ class VideoFile:
         if self.writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             size = (frame.shape[1], frame.shape[0])
-            self.writer = cv2.VideoWriter(str(self.beside), cv2.VideoWriter_fourcc(*"mp4v"), self.rate, size)
+            self.writer = cv2.VideoWriter(str(self.beside), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
             if not self.writer.isOpened():
                 raise UserError(
                     f"{self.path}: this OpenCV cannot write it; check the folder, or use OpenCV with FFmpeg"
