@@ -28,7 +28,8 @@ def find_weights(path: str | Path) -> Path:
 
 def run_name(weights: Path) -> str:
     """A name for results: that of the run folder in which the file lies, or else of the file."""
-    return weights.resolve().parents[1].name if weights.parent.name == "checkpoints" else weights.stem
+    folder = weights.parent.parent if weights.parent.name == "checkpoints" else weights.parent
+    return folder.resolve().name if (folder / "config.yaml").is_file() else weights.stem
 
 
 def find_config(weights: Path, file: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:

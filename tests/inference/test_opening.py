@@ -17,7 +17,8 @@ def run(tmp_path_factory):
 def test_a_run_folder_stands_for_its_best_checkpoint(run, tmp_path):
     best = run / "checkpoints" / "best.ckpt"
     assert find_weights(run) == find_weights(best) == best
-    assert (run_name(best), run_name(tmp_path / "model.ckpt")) == ("trained", "model")
+    names = [run_name(path) for path in (best, run / "model.mindir", tmp_path / "model.ckpt")]
+    assert names == ["trained", "trained", "model"]
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="not a run folder"):
         find_weights(tmp_path)
