@@ -10,9 +10,10 @@
     train(config, "runs/mine")               # a dictionary with the sections of a config file, or the file
     evaluate("runs/mine")["mIoU"]
 
-Whatever was imported before works. What MindSpore reads once cannot be changed any more: the instruction set of oneDNN
-where an operator has run (``src.onednn`` warns), the device where one is in use, the threads of the native kernels
-where they are loaded. MindSpore's execution mode is that of the caller again after each call.
+Whatever was imported before works. Some things are settled once and cannot be changed any more: the instruction set of
+oneDNN when an operator has run (``src.onednn`` warns), the level of MindSpore's C++ log when it was imported, the
+threads of the native kernels when they were loaded. MindSpore's execution mode is that of the caller again after each
+call.
 """
 
 import threading
