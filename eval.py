@@ -6,17 +6,19 @@ python eval.py --config config/fpn_resnet18_camvid.yaml --checkpoint runs/fpn_re
 import argparse
 from pathlib import Path
 
-from src.config import load_config
 from src.errors import UserError, run_command
 from src.files import check_writable
+from src.inference.opening import find_config, find_weights, run_name
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Score a checkpoint or an exported file.")
-    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt or .mindir")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config name>/eval")
+    parser.add_argument("--config", metavar="FILE", help="default: the config inside the checkpoint")
+    parser.add_argument(
+        "--checkpoint", required=True, type=find_weights, metavar="FILE|RUN", help=".ckpt, .mindir or a run folder"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config or run name>/eval")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     parser.add_argument("--save-predictions", action="store_true", help="write every prediction as a color PNG")
     parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw the first N images on one sheet")
@@ -26,8 +28,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Evaluate and report."""
     arguments = parse_arguments()
-    config = load_config(arguments.config, arguments.set)
-    output = arguments.output or Path("runs") / Path(arguments.config).stem / "eval"
+    config = find_config(arguments.checkpoint, arguments.config, arguments.set)
+    name = Path(arguments.config).stem if arguments.config else run_name(arguments.checkpoint)
+    output = arguments.output or Path("runs") / name / "eval"
 
     from src import device
     from src.data.pipeline import EvalPipeline

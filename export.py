@@ -7,17 +7,17 @@
 import argparse
 from pathlib import Path
 
-from src.config import load_config
 from src.errors import UserError, run_command
 from src.files import check_writable
+from src.inference.opening import find_config, find_weights
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Export a checkpoint for inference.")
     # fmt: off
-    parser.add_argument("--config", required=True, metavar="FILE", help="the config it was trained with")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE", help=".ckpt")
+    parser.add_argument("--config", metavar="FILE", help="default: the config inside the checkpoint")
+    parser.add_argument("--checkpoint", required=True, type=find_weights, metavar="FILE|RUN", help=".ckpt or a run")
     parser.add_argument(
         "--format", required=True, choices=["MINDIR", "AIR", "ONNX"],
         help="ONNX needs requirements-onnx.txt; AIR needs an Ascend device and has never been run",
@@ -56,7 +56,7 @@ def known_classes(checkpoint, config):
 def main() -> None:
     """Load, export, check, describe."""
     arguments = parse_arguments()
-    config = load_config(arguments.config, arguments.set)
+    config = find_config(arguments.checkpoint, arguments.config, arguments.set)
     height, width = arguments.size or config.data.crop
     if min(height, width) < 32:
         raise UserError(f"--size {height} {width}: the network needs at least 32 pixels a side")
@@ -85,6 +85,7 @@ def main() -> None:
             **describe(form, shape, len(classes)),
             "classes": classes,
             "colors": colors,
+            "config": config.model_dump(),
             "checkpoint": {"file": arguments.checkpoint.name, "checksum": checkpoint.meta["checksum"]},
             "checked": exported.facts(),
         },

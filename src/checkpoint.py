@@ -1,8 +1,9 @@
 """Checkpoints that appear whole or not at all, carry a checksum, and load only where they fit.
 
 A file is a MindSpore ``.ckpt``: the network's parameters under their own names, in ``last.ckpt`` also those
-of the optimizer and the step under ``train.<name>``, and one string ``__meta__`` with JSON (checksum, step,
-classes, ...). Any MindSpore program can load the network from it.
+of the optimizer and the step under ``train.<name>``, and one string ``__meta__`` with JSON (checksum, step, classes,
+config, ...). Any MindSpore program can load the network from it. A file may hold weights in half precision; they become
+fp32 when it is loaded.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from src.errors import UserError, listing
 
 META = "__meta__"
 TRAIN = "train."
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     text = values.pop(META, None)
     tensors = {name: value.asnumpy() for name, value in values.items() if isinstance(value, Tensor)}
     if not isinstance(text, str):
-        return Checkpoint(path, tensors, {})
+        return Checkpoint(path, _restored(tensors), {})
     meta = _read_meta(text)
     found = meta.pop("checksum", None)
     # Files of earlier versions have one of the tensors alone.
     if found not in (checksum(tensors, meta), checksum(tensors)):
         raise UserError(f"{path}: the contents do not match their checksum: the file is damaged; use another one")
-    return Checkpoint(path, tensors, {**meta, "checksum": found})
+    return Checkpoint(path, _restored(tensors), {**meta, "checksum": found})
 
 
 def _read_meta(text: str) -> dict[str, Any]:
@@ -121,6 +123,28 @@ def load_state(state: Iterable[Parameter], checkpoint: Checkpoint) -> None:
     """Copy the optimizer's state and the step from a ``last.ckpt``; errors as in `load_network`."""
     own = {n.removeprefix(TRAIN): v for n, v in checkpoint.tensors.items() if n.startswith(TRAIN)}
     _assign(state, own, checkpoint.path, "holds another training state")
+
+
+def averaged(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The network's parameters as they are evaluated: averaged where the training averaged them."""
+    tensors, average = checkpoint.tensors, f"{TRAIN}average."
+    own = {name: values for name, values in tensors.items() if not name.startswith(TRAIN)}
+    return {name: tensors.get(average + name, values) for name, values in own.items()}
+
+
+def halved(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors in fp16, except those of one axis (norms, biases), which are small, and those beyond its range."""
+    return {
+        name: values.astype(np.float16)
+        if values.dtype == np.float32 and values.ndim > 1 and np.abs(values).max(initial=0) <= LARGEST_HALF
+        else values
+        for name, values in tensors.items()
+    }
+
+
+def _restored(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors with fp16 turned into fp32, which all parameters have."""
+    return {n: values.astype(np.float32) if values.dtype == np.float16 else values for n, values in tensors.items()}
 
 
 def checksum(tensors: dict[str, np.ndarray], meta: dict[str, Any] | None = None) -> str:

@@ -61,7 +61,24 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         if "base" in base_values:
             raise UserError(f"{base_path}: base: a base layer has no base of its own; name both layers in {path}")
         layers.insert(0, (str(base_path), base_values))
-    layers.append(("--set", _parse_overrides(overrides)))
+    return _resolve(layers, overrides)
+
+
+def make_config(values: dict, overrides: Sequence[str] = (), source: str = "config") -> Config:
+    """Check the sections of a configuration that is at hand as a dictionary, and apply ``--set`` overrides.
+
+    Args:
+        source: where the values come from, for messages.
+
+    Raises:
+        UserError: a key is unknown, a value has the wrong type or range.
+    """
+    return _resolve([(source, values)], overrides)
+
+
+def _resolve(layers: Sequence[Layer], overrides: Sequence[str]) -> Config:
+    """Merge the layers from the lowest to the uppermost, lay the overrides on top, and check the result."""
+    layers = [*layers, ("--set", _parse_overrides(overrides))]
     merged: dict = {}
     for _, layer in layers:
         merged = _merge(merged, layer)
@@ -160,7 +177,7 @@ def _merge(under: dict, over: dict) -> dict:
     return merged
 
 
-def _place_of(key: list[str], layers: list[Layer]) -> str:
+def _place_of(key: list[str], layers: Sequence[Layer]) -> str:
     """The uppermost layer that gives ``key``; the file itself if none does."""
     return next((name for name, layer in reversed(layers) if _has(layer, key)), layers[-2][0])
 

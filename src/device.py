@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mindspore as ms
@@ -12,6 +14,19 @@ from src.errors import UserError
 from src.native import library
 from src.native.build import BuildError
 from src.native.start import start
+
+MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
+
+
+@contextmanager
+def execution_mode(mode: str) -> Iterator[None]:
+    """Use ``graph`` or ``pynative`` in this thread for a while; every thread of MindSpore has a mode of its own."""
+    before = ms.get_context("mode")
+    ms.set_context(mode=MODES[mode])
+    try:
+        yield
+    finally:
+        ms.set_context(mode=before)
 
 
 def setup(target: str = "auto", mode: str = "graph", native: str = "auto") -> str:
@@ -33,7 +48,7 @@ def setup(target: str = "auto", mode: str = "graph", native: str = "auto") -> st
             "use auto, or install the MindSpore build for that device"
         )
     ms.set_device(chosen)
-    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_context(mode=MODES[mode])
     if chosen == "CPU":
         settle_pynative()
         start_native(native)

@@ -41,14 +41,14 @@ def fails(monkeypatch, capfd):
 
 def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_path, monkeypatch, capfd):
     best, stem = trained / "checkpoints" / "best.ckpt", tmp_path / "model"
-    arguments = ["--config", small_config, "--checkpoint", best, "--output", tmp_path / "a", "--sheet", "2"]
+    arguments = ["--checkpoint", trained, "--output", tmp_path / "a", "--sheet", "2"]  # the config is inside
     assert run_inside(monkeypatch, "eval.py", *arguments, "--save-predictions") == 0
     arguments = ["--config", small_config, "--checkpoint", best, "--format", "MINDIR", "--output", stem]
     assert run_inside(monkeypatch, "export.py", *arguments) == 0
     assert "differ from the checkpoint's by at most" in capfd.readouterr().out
     exported = stem.with_suffix(".mindir")
     assert mindir_input_shape(exported) == (1, 3, 64, 64)
-    arguments = ["--config", small_config, "--checkpoint", exported, "--output", tmp_path / "b"]
+    arguments = ["--checkpoint", exported, "--output", tmp_path / "b"]
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
     first, second = (json.loads((tmp_path / name / "eval.json").read_text()) for name in ("a", "b"))
     assert first["mIoU"] == pytest.approx(second["mIoU"], abs=0.01)

@@ -14,6 +14,7 @@ GROUND = {
     "onednn": set(),
     "errors": set(),
     "heartbeat": set(),
+    "memory": set(),
     "provenance": set(),
     "parallel": {"heartbeat"},
     "files": {"errors"},
@@ -37,8 +38,9 @@ ROOMS = {
     "training": {*GROUND, "models", "data", "losses", "metrics", "inference", "report"},
     "sweep": {"errors", "files", "provenance", "schema", "config", "training"},
     "explore": {"errors", "data", "report", "explain", "api"},
+    "jobs": {*GROUND, "models", "data", "losses", "inference", "training", "report", "weights"},
 }
-ANYTHING = ("tools",)  # and nothing imports them
+ANYTHING = ("api", "tools")  # and nothing below imports them
 MODULES = sorted(SRC.rglob("*.py"))
 
 

@@ -192,11 +192,16 @@ def _next(rows: Iterator, samples: _Samples) -> list:
         raise UserError(f"{samples.records}: fewer records than metadata.json says{again(samples.records)}") from None
     except RuntimeError as error:
         if "shape" in str(error) and samples.crop and not samples.error:
-            raise UserError(
-                "data.train_transforms: the samples differ in size and cannot be batched; add random_crop and "
-                f"pad (data.crop is {list(samples.crop)}), or resize"
-            ) from None
+            raise differ_in_size(samples.crop) from None
         raise samples.explain(error) from None
+
+
+def differ_in_size(crop: Sequence[int]) -> UserError:
+    """The error of samples that cannot be batched."""
+    return UserError(
+        "data.train_transforms: the samples differ in size and cannot be batched; add random_crop and "
+        f"pad (data.crop is {list(crop)}), or resize"
+    )
 
 
 def _threads(wanted: int) -> int:

@@ -20,7 +20,18 @@ def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequenc
         image: normalized, fp32 [1, 3, h, w].
         config: mode, window, scales and flip.
     """
-    plain = config.scales == [1.0] and not config.flip
+    return _scores(runner, image, config, size).argmax(axis=0).astype(np.uint8)
+
+
+def probabilities(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
+    """Return the probabilities of the classes at each pixel, fp32 [K, H, W]; arguments as in `predict`."""
+    scores = _scores(runner, image, config, size)
+    return _softmax(scores) if _is_plain(config) else scores / (len(config.scales) * (1 + config.flip))
+
+
+def _scores(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
+    """Logits of the only view, or the sum of the views' probabilities; [K, H, W]."""
+    plain = _is_plain(config)
     total = np.zeros((), np.float32)  # takes the shape [K, H, W] of what is added
     for scale in config.scales:
         for flipped in (False, True) if config.flip else (False,):
@@ -28,7 +39,12 @@ def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequenc
             logits = _slide(runner, view, config) if config.mode == "slide" else runner(view)[0]
             logits = _resize(logits[..., ::-1] if flipped else logits, size)
             total = logits if plain else total + _softmax(logits)
-    return total.argmax(axis=0).astype(np.uint8)
+    return total
+
+
+def _is_plain(config: EvalConfig) -> bool:
+    """Whether there is one view alone, whose logits need no average."""
+    return config.scales == [1.0] and not config.flip
 
 
 def _view(image: np.ndarray, scale: float, flipped: bool) -> np.ndarray:

@@ -2,3 +2,7 @@
 
 They are drawn from arrays and know nothing of networks; training, inference, explain and the tools import them.
 """
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # no screen is needed; a notebook has set its own

@@ -3,10 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")  # no screen is needed
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import patheffects

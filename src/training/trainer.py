@@ -24,6 +24,7 @@ from src.inference.gallery import Gallery
 from src.inference.report_file import write_report_file
 from src.inference.runner import network_runner
 from src.parallel import rank, sum_counts, wait_for_all, world_size
+from src.provenance import commit
 from src.report.curves import draw_curves
 from src.report.page import write_report
 from src.schema import Config
@@ -65,6 +66,7 @@ class Trainer:
         self.step_cell = build_step(config, network, criterion)
         self.average = self.step_cell.average
         self.progress = Progress()
+        self.commit = commit()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
         self.evaluation = heartbeat.ticking(runner)
@@ -270,4 +272,10 @@ class Trainer:
         self.last_is_good = True
 
     def _meta(self) -> dict:
-        return {"step": self.progress.step, "classes": self.metadata.classes, "colors": self.metadata.colors}
+        return {
+            "step": self.progress.step,
+            "classes": self.metadata.classes,
+            "colors": self.metadata.colors,
+            "config": self.config.model_dump(),
+            "commit": self.commit,
+        }

@@ -93,7 +93,7 @@ def test_nothing_to_explain(small_config, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--explain", "--pixel", "64", "0"], "photo.png: --pixel 64 0: lies outside the image of 64x64"),
+        (["--explain", "--pixel", "64", "0"], "photo.png: pixel 64 0: lies outside the image of 64x64"),
         (["--pixel", "1", "1"], "--pixel chooses what --explain shows; add --explain"),
     ],
 )
@@ -110,7 +110,7 @@ def test_results_do_not_replace_images(model, tmp_path, monkeypatch, capsys):
     cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((64, 64, 3), np.uint8))
     arguments = ["--config", config, "--checkpoint", checkpoint, "--input", tmp_path, "--output", tmp_path]
     assert run_inside(monkeypatch, "src.tools.predict", *arguments) == 2
-    assert "the result photo.png would replace an image" in capsys.readouterr().err
+    assert "photo.png would replace an input" in capsys.readouterr().err
 
 
 def test_image_that_is_too_small(model, tmp_path, monkeypatch, capsys):

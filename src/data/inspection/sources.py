@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.catalog import load_dataset_info
+from src.data.catalog import SHAPES, load_dataset_info
 from src.data.decoding import decode_image
 from src.data.folders import list_samples, with_label_map
 from src.data.image_file import read_image
@@ -14,6 +14,7 @@ from src.data.info import IGNORE, DatasetInfo
 from src.data.label_check import LARGEST_VALUE, check_size, read_label
 from src.data.pipeline import EvalPipeline
 from src.data.records import read_metadata
+from src.data.shapes import scene
 from src.errors import UserError
 from src.schema.data import DataConfig, NormalizeConfig
 
@@ -106,15 +107,42 @@ class Records:
             yield RawSample(name, image[0].transpose(1, 2, 0).astype(np.uint8), label.astype(np.uint8))
 
 
-Source = RawFolder | Records
+class Scenes:
+    """Splits of the synthetic scenes, drawn as they are needed."""
+
+    described = "generated scenes"
+
+    def __init__(self, data: DataConfig, splits: list[str]):
+        self.info, self.settings = SHAPES, data.shapes
+        self.counts = {"train": data.shapes.train, "val": data.shapes.val}
+        if unknown := set(splits) - set(self.counts):
+            raise UserError(f"the synthetic set has the splits train and val, not '{unknown.pop()}'")
+
+    def count(self, split: str) -> int:
+        """Number of samples of a split."""
+        return self.counts[split]
+
+    def labels(self, split: str) -> bool:
+        """Whether a split has labels: each has."""
+        return split in self.counts
+
+    def samples(self, split: str, positions: Iterable[int] | None = None) -> Iterator[RawSample]:
+        """Yield the samples (at ``positions``)."""
+        for index in range(self.counts[split]) if positions is None else positions:
+            yield RawSample(f"{index:05d}", *scene(self.settings.seed, split, index, self.settings.size))
+
+
+Source = RawFolder | Records | Scenes
 
 
 def open_source(data: DataConfig, splits: list[str]) -> Source:
-    """The raw folder if the config names one, else the records.
+    """The raw folder if the config names one, else the records, or of the synthetic set the scenes.
 
     Raises:
         UserError: a folder, split or file is missing.
     """
     if data.root is None and not Path(data.records).is_dir():
+        if data.name == "shapes":
+            return Scenes(data, splits)
         raise UserError(f"data.root is not given, and data.records {data.records} does not exist: nothing to inspect")
     return RawFolder(data, splits) if data.root is not None else Records(data, splits)

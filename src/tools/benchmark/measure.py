@@ -4,8 +4,9 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from src.memory import peak_memory
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,3 @@ def measure(work: Work, warmup: int, steps: int) -> dict[str, Any]:
         "warmup": warmup,
         "seconds": seconds,
     }
-
-
-def peak_memory() -> float:
-    """Largest resident memory of this process so far, in GiB.
-
-    Not ``ru_maxrss``, which starts at the memory of the process that started this one.
-    """
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
