@@ -21,7 +21,7 @@ GROUND = {
     "schema": {"errors"},
     "config": {"errors", "schema"},
     "checkpoint": {"errors", "files"},
-    "native": set(),
+    "native": {"files"},
     "device": {"errors", "native", "parallel"},
 }
 ROOMS = {
