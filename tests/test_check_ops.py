@@ -69,9 +69,13 @@ def test_backbones(name):
     assert {target: lacking(operators, target) for target in TARGETS} == dict.fromkeys(TARGETS, [])
 
 
-@pytest.mark.parametrize("form", ["standard", "products"])
-@pytest.mark.parametrize("name", SMALL_DECODER)
-def test_decoders(name, form):
+@pytest.mark.parametrize(
+    "form, name",
+    [("standard", name) for name in SMALL_DECODER]
+    + [("products", "psp"), pytest.param("products", "ecenet", marks=pytest.mark.slow)]
+    + [pytest.param("products", "cpt", marks=pytest.mark.slow)],
+)
+def test_decoders(form, name):
     """Ascend and GPU compile the standard form of the layers; exported files hold their products."""
     decoder = build_decoder(name, CHANNELS, 4, **SMALL_DECODER[name])
     decoder.set_train(False)

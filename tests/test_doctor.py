@@ -1,5 +1,8 @@
 """The doctor: what is wrong is named with its remedy, and only then is the exit status 1."""
 
+import subprocess
+import sys
+
 import pytest
 
 from src.errors import UserError
@@ -7,7 +10,7 @@ from src.native.build import BuildError
 from src.onednn import VARIABLE
 from src.tools import doctor
 from src.tools.doctor import Finding
-from tests.commands import run_inside
+from tests.commands import ROOT, run_inside
 
 GOOD = {"mindspore": "2.10.0", "numpy": "1.26.4"}
 
@@ -104,6 +107,17 @@ def test_this_machine(monkeypatch, capsys, tmp_path):
     assert "ok     device: CPU" in told
     assert (status == 0) == ("WRONG" not in told)
     assert str(tmp_path) in told
+
+
+def test_without_packages_the_rest_is_still_checked(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "check_packages", lambda: iter([Finding("MindSpore", "missing", "pip install")]))
+    names = [finding.name for finding in doctor.findings("CPU", tmp_path, "AVX2")]
+    assert names == ["Python", "MindSpore", "oneDNN", "disk", "write access"]
+
+
+def test_it_starts_without_mindspore():
+    program = "import sys, src.tools.doctor; assert not {'mindspore', 'psutil'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_status(monkeypatch, capsys):

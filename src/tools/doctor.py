@@ -21,7 +21,7 @@ from src.files import check_writable
 
 PYTHONS = ((3, 10), (3, 11))
 MINDSPORE = "2.10"
-PACKAGES = ("opencv-python-headless", "pydantic", "scipy", "pillow", "onnxruntime", "onnx")
+PACKAGES = ("opencv-python-headless", "psutil", "pydantic", "pyyaml", "scipy", "pillow", "onnxruntime", "onnx")
 OPTIONAL = ("onnxruntime", "onnx")  # for ONNX files alone
 SLOW_SETS = ("AVX512", "AVX10", "AMX", "ALL", "DEFAULT")  # beginnings of values for which oneDNN may take AVX-512
 MEMORY, DISK = 2.0, 2.0  # GiB that the quickstart needs, with room to spare
@@ -136,29 +136,34 @@ def check_write(folder: Path) -> Finding:
 
 
 def findings(target: str, output: Path, limit: str) -> Iterator[Finding]:
-    """All checks; those that need MindSpore only if it is installed."""
-    import psutil
-
-    from src.native.build import BuildError, compiler
-
+    """All checks; those that need the packages only if all of them are right."""
     yield check_python()
     packages = list(check_packages())
     yield from packages
     flags = Path("/proc/cpuinfo")
     yield check_onednn(limit, flags.read_text() if flags.is_file() else "")
+    if all(finding.remedy is None for finding in packages):
+        yield from check_machine(target)
+    existing = next(folder for folder in (output.resolve(), *output.resolve().parents) if folder.exists())
+    yield check_room("disk", shutil.disk_usage(existing).free / 2**30, DISK, f"make room in {existing}")
+    yield check_write(output)
+
+
+def check_machine(target: str) -> Iterator[Finding]:
+    """Compiler, device, native kernels and memory."""
+    import psutil
+
+    from src.native.build import BuildError, compiler
+
     try:
         yield Finding("compiler", compiler()[1].splitlines()[0])
     except BuildError as error:
         yield Finding("compiler", str(error), "apt-get install g++")
-    if all(finding.remedy is None for finding in packages):
-        device = check_device(target)
-        yield device
-        if device.found == "CPU":
-            yield check_kernels()
+    device = check_device(target)
+    yield device
+    if device.found == "CPU":
+        yield check_kernels()
     yield check_room("memory", psutil.virtual_memory().available / 2**30, MEMORY, "end other programs")
-    existing = next(folder for folder in (output.resolve(), *output.resolve().parents) if folder.exists())
-    yield check_room("disk", shutil.disk_usage(existing).free / 2**30, DISK, f"make room in {existing}")
-    yield check_write(output)
 
 
 def main() -> None:
