@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from src import device
@@ -32,7 +31,7 @@ from src.data.transforms import build_transforms
 from src.errors import UserError
 from src.inference import protocol, runner
 from src.inference.opening import find_config, find_weights
-from src.report.images import colorize
+from src.report.images import blend, colorize
 from src.schema import Config
 
 __all__ = ["Explanation", "Model", "Result", "evaluate", "load", "train"]
@@ -69,7 +68,7 @@ class Result:
         Args:
             opacity: of the colors: 0 is the image alone, 1 the colors alone.
         """
-        return cv2.addWeighted(self.image, 1 - opacity, self.colored(), opacity, 0)
+        return blend(self.image, self.ids, self.colors, opacity)
 
     def areas(self) -> dict[str, float]:
         """Share of the pixels, 0 to 1, of each class that has any, largest first."""

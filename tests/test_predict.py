@@ -195,6 +195,13 @@ def test_no_camera(monkeypatch):
         Frames(7)
 
 
+def test_a_video_that_cannot_be_written(film, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *_: 0x21212121)
+    with pytest.raises(UserError, match="this OpenCV cannot write it"):
+        segment_video(Brightness(), Input(film, "film"), tmp_path / "out" / "film.mp4")
+    assert not list((tmp_path / "out").glob("*.mp4"))
+
+
 def test_an_interrupted_file_leaves_what_was_done(film, tmp_path, monkeypatch):
     def ids(self, rgb, count=[]):  # noqa: B006
         count.append(1)

@@ -26,3 +26,8 @@ def write_image(path: Path, image: np.ndarray) -> None:
     """Write RGB uint8 [H, W, 3] as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image[..., ::-1])
+
+
+def blend(image: np.ndarray, label: np.ndarray, colors: Sequence[Sequence[int]], opacity: float = 0.5) -> np.ndarray:
+    """The colors of train ids [H, W] over an image, both RGB uint8 [H, W, 3]; ``opacity`` 0 is the image alone."""
+    return cv2.addWeighted(image, 1 - opacity, colorize(label, colors), opacity, 0)

@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
         help="of videos: share of the former frames in the probabilities, 0 to below 1 (default: 0, none)",
     )  # fmt: skip
     parser.add_argument("--frames", type=int, metavar="N", help="of videos and cameras: stop after N frames")
-    parser.add_argument("--explain", action="store_true", help="also draw what happens inside the decoder")
+    parser.add_argument("--explain", action="store_true", help="of images: also draw what happens inside the decoder")
     parser.add_argument("--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="of --explain (default: center)")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
     return parser.parse_args()

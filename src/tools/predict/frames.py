@@ -93,11 +93,12 @@ class VideoFile:
         if self.writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             size = (frame.shape[1], frame.shape[0])
-            self.writer = cv2.VideoWriter(str(self.beside), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
-            if not self.writer.isOpened():
+            writer = cv2.VideoWriter(str(self.beside), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
+            if not writer.isOpened():
                 raise UserError(
                     f"{self.path}: this OpenCV cannot write it; check the folder, or use OpenCV with FFmpeg"
                 )
+            self.writer = writer
         self.writer.write(frame[..., ::-1])
 
     def finish(self) -> bool:

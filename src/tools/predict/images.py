@@ -1,6 +1,7 @@
 """Segment an image file."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,13 @@ from src.api import Model, check_pixel
 from src.data.decoding import decode_image
 from src.data.image_file import read_image
 from src.errors import UserError
-from src.report.images import colorize, write_image
-from src.tools.predict.drawing import draw
+from src.report.images import blend, colorize, write_image
+
+
+def draw(rgb: np.ndarray, ids: np.ndarray, colors: Sequence[Sequence[int]], side_by_side: bool) -> np.ndarray:
+    """The classes over the image, RGB uint8 [H, W, 3]; ``side_by_side`` with the image to the left, [H, 2W, 3]."""
+    overlay = blend(rgb, ids, colors)
+    return np.hstack([rgb, overlay]) if side_by_side else overlay
 
 
 def segment_image(

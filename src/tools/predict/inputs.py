@@ -96,7 +96,7 @@ def check_targets(inputs: Iterable[Input], endings: Callable[[Input], Sequence[s
     Raises:
         UserError: two files would have one path.
     """
-    taken = {one.source.resolve(): one.source for one in inputs if isinstance(one.source, Path)}
+    taken = {one.source.resolve() for one in inputs if isinstance(one.source, Path)}
     made: dict[Path, Path | int] = {}
     for one in inputs:
         for ending in endings(one):

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from src.api import Model
 from src.errors import UserError
-from src.tools.predict.drawing import draw
 from src.tools.predict.frames import Frames, VideoFile
+from src.tools.predict.images import draw
 from src.tools.predict.inputs import Input
 
 
