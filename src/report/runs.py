@@ -10,6 +10,7 @@ from src.files import read_json, read_lines
 
 EVALUATION = "report.json"  # in the folder of a training or of an evaluation
 VERSION = 1  # of that file
+TRAINING = ""  # the name of the training steps among those of the splits
 MOST_POINTS = 3000  # of a curve; of longer ones every second, third, ... point is shown
 
 
@@ -17,7 +18,7 @@ def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Read the folders of trainings (of train.py) and evaluations (of eval.py).
 
     Returns:
-        For each: ``name``, ``folder``, ``config`` {whole key: value}, ``curves`` {split or "train": {name: values}},
+        For each: ``name``, ``folder``, ``config`` {whole key: value}, ``curves`` {split or `TRAINING`: {name: values}},
         ``thinned`` (every n-th point is shown), ``sessions`` (entries of run.json) and ``evaluation`` (report.json, or
         None).
 
@@ -67,11 +68,11 @@ def _curves(lines: list[dict[str, Any]]) -> tuple[dict[str, dict[str, list]], in
     """Columns of the lines of metrics.jsonl: of the training steps, and of the evaluations of each split."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
-        groups.setdefault(line.get("split", "train"), []).append(line)
-    every = 1 + max((len(group) for group in groups.values()), default=0) // MOST_POINTS
+        groups.setdefault(line.get("split", TRAINING), []).append(line)
+    every = 1 + len(groups.get(TRAINING, ())) // MOST_POINTS
     curves = {}
     for split, group in groups.items():
-        shown = group[:: every if split == "train" else 1]
+        shown = group[:: every if split == TRAINING else 1]
         names = dict.fromkeys(name for line in shown for name in line if name != "split")
         curves[split] = {name: [line.get(name) for line in shown] for name in names}
     return curves, every

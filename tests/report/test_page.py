@@ -85,7 +85,7 @@ def test_the_command(small_config, tmp_path, monkeypatch, capfd):
     output = tmp_path / "new" / "report.html"
     assert run_inside(monkeypatch, "src.tools.report", folder, "--output", output) == 0
     assert f"wrote {output}: 1 runs" in capfd.readouterr().out
-    assert data_of(output.read_text(encoding="utf-8"))[0]["runs"][0]["curves"]["train"]["loss"] == [2.0, 1.0]
+    assert data_of(output.read_text(encoding="utf-8"))[0]["runs"][0]["curves"][""]["loss"] == [2.0, 1.0]
     for arguments, message in (
         ([tmp_path / "no", "--output", output], "no such folder"),
         ([folder, "--output", tmp_path / "report.pdf"], "expected a name that ends with .html"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.report.runs import MOST_POINTS, read_runs, short_names
+from src.report.runs import MOST_POINTS, TRAINING, read_runs, short_names
 from tests.report.runs import CLASSES, write_evaluation, write_training
 
 
@@ -30,7 +30,7 @@ def test_training_and_evaluation(small_config, tmp_path):
     write_evaluation(folder, small_config, {"a": 0, "b": 6})
     evaluation = write_evaluation(tmp_path / "eval", small_config, {"a": 3}, "eval.flip=true")
     run, other = read_runs([folder, evaluation])
-    assert run["curves"]["train"]["loss"] == [2.0, 1.0] and run["curves"]["val"] == {
+    assert run["curves"][TRAINING]["loss"] == [2.0, 1.0] and run["curves"]["val"] == {
         "step": [2], "mIoU": [49.0], "aAcc": [60.0], "mAcc": [55.0],
     }  # fmt: skip
     assert run["evaluation"]["classes"] == CLASSES
@@ -44,7 +44,7 @@ def test_long_curves_are_thinned(small_config, tmp_path):
     folder = write_training(tmp_path / "run", small_config, [1.0] * (2 * MOST_POINTS + 1))
     (run,) = read_runs([folder])
     assert run["thinned"] == 3
-    assert run["curves"]["train"]["step"][:3] == [1, 4, 7]
+    assert run["curves"][TRAINING]["step"][:3] == [1, 4, 7]
     assert len(run["curves"]["val"]["step"]) == 1
 
 

@@ -2,6 +2,7 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const RUNS = DATA.runs;
+const TRAINING = ""; // the name of the training's curves among those of the splits
 const EVALUATED = RUNS.filter((run) => run.evaluation);
 const MIDDLE_TONES = ["#2f7fd1", "#e0701a", "#2b9a66", "#c2569b", "#b8860b", "#3a9fbf", "#8d6fd1", "#a05a3c"];
 

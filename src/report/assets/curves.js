@@ -11,17 +11,17 @@ function findCurves() {
     for (const [split, columns] of Object.entries(run.curves)) {
       for (const name of Object.keys(columns).filter((key) => !NOT_CURVES.includes(key))) {
         const id = `${split}/${name}`;
-        found.set(id, { id, split, name, title: split === "train" ? name : `${name}, ${split}` });
+        found.set(id, { id, split, name, title: split === TRAINING ? name : `${name}, ${split}` });
       }
     }
   }
   const curves = [...found.values()];
-  return [...curves.filter((one) => one.split === "train"), ...curves.filter((one) => one.split !== "train")];
+  return [...curves.filter((one) => one.split === TRAINING), ...curves.filter((one) => one.split !== TRAINING)];
 }
 
 /** Of the training everything but the machinery is shown, and parts of the loss only where there are several. */
 function shownFirst(curve, _, curves) {
-  const part = (one) => one.split === "train" && ![...SHOWN_FIRST, ...HIDDEN_FIRST].includes(one.name);
+  const part = (one) => one.split === TRAINING && ![...SHOWN_FIRST, ...HIDDEN_FIRST].includes(one.name);
   return SHOWN_FIRST.includes(curve.name) || (part(curve) && curves.filter(part).length > 1);
 }
 
@@ -60,7 +60,7 @@ function seriesOf(curve, settings) {
   for (const run of RUNS) {
     const logged = run.curves[curve.split]?.[curve.name]?.map(drawable);
     if (!logged) continue;
-    const share = curve.split === "train" ? settings.smoothing : 0;
+    const share = curve.split === TRAINING ? settings.smoothing : 0;
     if (share) line(run, logged, { stroke: `${run.color}50`, width: 1, class: "logged", points: { show: false } });
     line(run, smoothed(logged, share), { stroke: run.color });
   }

@@ -12,11 +12,10 @@ function confusionOf(evaluation) {
   return { counts, shares };
 }
 
-/** [red, green, blue] of a share: from the page's own color to blue, small ones enlarged by a root. */
-function heat(share) {
+/** [red, green, blue] of a share: from `empty` to blue or, below 0, to red; small ones enlarged by a root. */
+function heat(share, empty) {
   const part = Math.sqrt(Math.abs(share) / 100);
   const full = share < 0 ? [200, 70, 20] : [33, 102, 172];
-  const empty = styleValue("--paper-rgb").split(",").map(Number);
   return full.map((value, index) => Math.round(empty[index] + (value - empty[index]) * part));
 }
 
@@ -78,6 +77,7 @@ class Matrix {
 
   draw() {
     this.names = this.own.evaluation.classes;
+    this.empty = styleValue("--paper-rgb").split(",").map(Number);
     const { counts, shares } = confusionOf(this.own.evaluation);
     const base = this.other && confusionOf(this.other.evaluation).shares;
     this.counts = counts;
@@ -121,7 +121,7 @@ class Matrix {
 
   paintCell(label, guess, share) {
     const { context, side, margin } = this;
-    const color = heat(share);
+    const color = heat(share, this.empty);
     const [x, y] = [margin + guess * side, margin + label * side];
     context.fillStyle = rgb(color);
     context.fillRect(x, y, side - (side > 8 ? 1 : 0), side - (side > 8 ? 1 : 0));

@@ -2,7 +2,7 @@
 
 /** The highest and the last mIoU that a training logged. */
 function loggedScores(run) {
-  const splits = Object.entries(run.curves).filter(([split]) => split !== "train");
+  const splits = Object.entries(run.curves).filter(([split]) => split !== TRAINING);
   const scores = splits.flatMap(([, columns]) => columns.mIoU || []).filter((score) => score !== null);
   return { best: scores.length ? Math.max(...scores) : null, last: scores.at(-1) };
 }
@@ -28,7 +28,7 @@ function duration(seconds) {
 
 /** Median of the logged training speed. */
 function speed(run) {
-  const found = (run.curves.train?.images_per_second || []).filter(Boolean).sort((a, b) => a - b);
+  const found = (run.curves[TRAINING]?.images_per_second || []).filter(Boolean).sort((a, b) => a - b);
   return found.length ? found[found.length >> 1] : null;
 }
 
