@@ -25,9 +25,8 @@ OWN = "Custom"  # a kernel that somebody compiled for one machine
 
 _WHEEL = Path(ms.__path__[0])
 _ADAPTERS = "include/mindspore/ccsrc/plugin/ascend/res_manager/op_adapter"
-_ACLNN_CLASS = (
-    rb"N9mindspore6kernel(?:\d+[a-z_0-9]+)?\d+([A-Z]\w*?)AscendE\0"  # as C++ writes mindspore::kernel::XAscend
-)
+# The name of the class mindspore::kernel::[namespace::]OPERATORAscend, as compilers write it into a library.
+_ACLNN_CLASS = rb"N9mindspore6kernel(?:\d+[a-z_0-9]+)?\d+([A-Z]\w*?)AscendE\0"
 _AI_CPU = "ops/_op_impl/aicpu"
 _MODULES = (operations, auto_generate, _grad_ops, _inner_ops)
 
@@ -62,7 +61,7 @@ def documented(name: str) -> set[str]:
     return set()
 
 
-def _names(folder: str | Path, pattern: str, expression: bytes) -> set[str]:
+def _names(folder: str, pattern: str, expression: bytes) -> set[str]:
     """What the expression's groups match in the files of a folder of the wheel."""
     found = {
         group.decode()
