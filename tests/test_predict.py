@@ -153,6 +153,19 @@ def test_broken_frames_are_counted(film, tmp_path):
     film.write_bytes(data)
     line = segment_video(Brightness(), Input(film, "film"), tmp_path / "film.mp4")
     assert "9 frames" in line and "; 1 could not be read" in line
+
+
+def test_reading_goes_on_behind_a_broken_frame(film, tmp_path):
+    segment_video(Brightness(), Input(film, "film"), tmp_path / "film.mp4")
+    data = bytearray((tmp_path / "film.mp4").read_bytes())
+    frame = [header.start() for header in re.finditer(b"\x00\x00\x01\xb6", data)][4]
+    data[frame : frame + 4] = bytes(4)
+    (tmp_path / "film.mp4").write_bytes(data)
+    frames = Frames(tmp_path / "film.mp4")
+    assert (len(list(frames)), frames.broken) == (9, 1)
+
+
+def test_what_is_no_video(film):
     film.write_bytes(b"no video")
     with pytest.raises(UserError, match=r"film.avi: cannot be read as a video"):
         Frames(film)
