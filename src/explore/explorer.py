@@ -11,7 +11,7 @@ from src.api import Model
 from src.data.decoding import encode_png
 from src.errors import UserError
 from src.explore.folder import Folder, Picture
-from src.explore.inside import READERS, Choice, Group, Inside, probabilities
+from src.explore.inside import PROBABILITY, READERS, Choice, Group, Inside, probabilities
 from src.report.images import colorize
 
 KEPT = 500e6  # bytes of probabilities that are kept for images seen before
@@ -48,10 +48,11 @@ class Explorer:
 
     def describe(self) -> dict:
         """The model and the images there are."""
+        decoder = self.model.config.model.decoder.name
         colors = [f"rgb({red}, {green}, {blue})" for red, green, blue in self.model.colors]
         return {
             "model": str(self.model.path),
-            "decoder": self.model.config.model.decoder.name if self.model.explains else None,
+            "decoder": decoder if self.model.explains and decoder in READERS else None,
             "classes": [{"name": name, "color": color} for name, color in zip(self.model.classes, colors, strict=True)],
             "images": self.folder.keys(),
         }
@@ -92,16 +93,16 @@ class Explorer:
     def inside(self, key: str) -> dict:
         """The maps that the decoder shows, and how alike its prototypes are."""
         result = self._result(key)
-        if result.inside is None:
-            explanation = self.model.explain(result.picture.rgb)
-            result.inside = READERS[explanation.decoder](explanation.arrays)
-        alike = {block: np.round(values, 3).tolist() for block, values in result.inside.prototypes.items()}
+        inside = self._look_inside(result)
+        alike = {block: np.round(values, 3).tolist() for block, values in inside.prototypes.items()}
         return {"groups": _listed(result), "prototypes": alike}
 
     def map(self, key: str, name: str, category: int, pixel: tuple[int, int]) -> tuple[bytes, float, float]:
         """A map in its colors, as PNG, and the values of the first and the last color."""
         result = self._result(key)
         choice = self._choice(result, category, pixel)
+        if name != PROBABILITY and self.model.explains:
+            self._look_inside(result)  # what another page has crowded out is computed again
         found = next((group.maps[name] for group in _groups(result) if name in group.maps), None)
         if found is None:
             raise UserError(f"{name}: this model has no such map")
@@ -109,6 +110,12 @@ class Explorer:
         low, high = found.limits or (float(values.min()), float(values.max()))
         drawn = colormaps[found.colors]((values - low) / max(high - low, 1e-12), bytes=True)
         return encode_png(drawn[..., :3]), low, high
+
+    def _look_inside(self, result: Result) -> Inside:
+        if result.inside is None:
+            explanation = self.model.explain(result.picture.rgb)
+            result.inside = READERS[explanation.decoder](explanation.arrays)
+        return result.inside
 
     def _choice(self, result: Result, category: int, pixel: tuple[int, int]) -> Choice:
         height, width = result.size

@@ -15,6 +15,7 @@ from src.explain.csnet import similarity_to
 from src.explain.ecenet import LEVELS, peaks
 from src.explain.subject import place_in_map
 
+PROBABILITY = "probability"  # key of the map that every model has
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -105,7 +106,7 @@ READERS: dict[str, Callable[[Arrays], Inside]] = {"ecenet": ecenet, "cpt": cpt, 
 
 def probabilities(values: np.ndarray) -> Group:
     """The group that every model has: the probability of one class, from [K, H, W]."""
-    maps = {"probability": Map("probability", lambda choice: values[choice.category])}
+    maps = {PROBABILITY: Map("probability", lambda choice: values[choice.category])}
     return Group("Probability of one class", "category", maps)
 
 

@@ -48,11 +48,13 @@ def build_app(explorer: Explorer, jobs: Jobs, token: str) -> Starlette:
 
     async def upload(request: Request) -> Response:
         name = Query(request.query_params).text("name")
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MOST_BYTES:
-                raise UserError(f"{name}: has more than {MOST_BYTES // 1_000_000} MB; scale it down")
+        data, size = bytearray(), 0
+        async for chunk in request.stream():  # to its end: a browser that is still sending hears no answer
+            size += len(chunk)
+            if size <= MOST_BYTES:
+                data += chunk
+        if size > MOST_BYTES:
+            raise UserError(f"{name}: has more than {MOST_BYTES // 1_000_000} MB; scale it down")
         return await _compute(request, jobs, lambda: JSONResponse({"key": explorer.folder.upload(bytes(data), name)}))
 
     routes = [

@@ -28,6 +28,7 @@ class Formula:
     """A model whose probabilities are the shares of the three colors; it counts its calls."""
 
     path, explains = "formula", ()
+    config = SimpleNamespace(model=SimpleNamespace(decoder=SimpleNamespace(name="none")))
     classes, colors = ["red", "green", "blue"], [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
     def __init__(self):
