@@ -10,7 +10,8 @@ from mindspore import Tensor, nn
 
 from src.errors import UserError
 
-Runner = Callable[[np.ndarray], np.ndarray]  # normalized image, fp32 [1, 3, h, w] -> logits, fp32 [1, K, h, w]
+# Normalized images, fp32 [B, 3, h, w] -> logits, fp32 [B, K, h, w]; B is 1, or up to the runner's ``batch`` if it has one.
+Runner = Callable[[np.ndarray], np.ndarray]
 
 
 def description_file(path: Path) -> Path:
@@ -32,7 +33,7 @@ def read_description(path: Path) -> dict:
 
 
 def mindir_runner(path: Path) -> Runner:
-    """Run an exported MINDIR, whose size and batch are fixed; a batch is filled with copies of the image.
+    """Run an exported MINDIR, whose size and batch are fixed; a batch is filled with copies of the last image.
 
     Raises:
         UserError: the file is missing or not a MINDIR of one image input.
@@ -53,9 +54,10 @@ def mindir_runner(path: Path) -> Runner:
                 f"export it with --size {image.shape[2]} {image.shape[3]}, or evaluate with "
                 f"--set eval.mode=slide --set eval.crop=[{shape[2]},{shape[3]}] and an eval.stride"
             )
-        batch = np.repeat(image, shape[0], axis=0)
-        return cell(Tensor(batch)).asnumpy()[:1]
+        batch = np.concatenate([image, np.repeat(image[-1:], shape[0] - len(image), axis=0)])
+        return cell(Tensor(batch)).asnumpy()[: len(image)]
 
+    run.batch = shape[0]  # type: ignore[attr-defined]  # a function has no fields of its own
     return run
 
 
