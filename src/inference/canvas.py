@@ -1,9 +1,9 @@
 """Images of many sizes through few graphs, for backbones that are compiled for one size (Swin, MiT).
 
 An image lies in the top left corner of a canvas of zeros, and the backbone's `canvas_tables` tell it where the image
-ends. The maps are then cut to the image, so that the decoder never sees the canvas. Masking the canvas inside decoders
-could not be had as cheaply: they pool over all pixels (PSP, CPT, ECENet), attend to all of them (CPT) and resize maps by
-ratios that depend on the size. But they compile once for any size.
+ends. Its maps are then cut to the image, so that decoders never see the canvas: they pool over all pixels (PSP, CPT,
+ECENet), attend to all of them (CPT) and resize maps by ratios that depend on the image's size. They need no canvas, as
+they compile once for any size.
 """
 
 from collections.abc import Iterable

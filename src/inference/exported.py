@@ -10,7 +10,7 @@ from mindspore import Tensor, nn
 
 from src.errors import UserError
 
-# Normalized images, fp32 [B, 3, h, w] -> logits, fp32 [B, K, h, w]; B is 1, or up to the runner's ``batch`` if it has one.
+# Normalized images, fp32 [B, 3, h, w] -> logits, fp32 [B, K, h, w]; B is 1, or up to the `batch` that the runner has.
 Runner = Callable[[np.ndarray], np.ndarray]
 
 

@@ -106,6 +106,7 @@ class NetworkRunner:
     Attributes:
         coarse: images -> logits at the decoder's stride, fp32 [B, K, h', w'], before they are resized to the image.
         ids: images -> the class of each pixel, uint8 [B, h, w]; no logits leave the graph.
+        needs_sizes: whether `plan` saves compilations.
     """
 
     def __init__(
@@ -118,8 +119,10 @@ class NetworkRunner:
     ):
         self.num_classes, self.batch = num_classes, batch
         self.canvases = Canvases()
+        self.needs_sizes = not fixed_size and _has_canvas(network.backbone)
+        on_canvas = CanvasBackbone(network.backbone, self.canvases)  # one for all, as it is what takes long to compile
         self._logits, self.coarse, self.ids = (
-            wrap(_run(head, network, fixed_size, self.canvases)) for head in (_Logits, _Coarse, _Ids)
+            wrap(_run(head, network, fixed_size, on_canvas)) for head in (_Logits, _Coarse, _Ids)
         )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -173,21 +176,18 @@ def explanation_runner(network: nn.Cell) -> Callable[[np.ndarray], dict[str, np.
     return lambda image: dict(zip(names, run(image), strict=False))  # an option may leave the last ones out
 
 
-def _run(head: type["_Head"], network: nn.Cell, fixed_size: bool, canvases: Canvases | None = None) -> Callable:
+def _run(
+    head: type["_Head"], network: nn.Cell, fixed_size: bool, canvas_backbone: CanvasBackbone | None = None
+) -> Callable:
     """A function from images to what ``head`` makes of the backbone's maps; one array, or a list of arrays."""
-    backbone, last = network.backbone, head(network)
-    on_canvas = None
-    if fixed_size:
-        cell: nn.Cell = _Whole(backbone, last)
-    elif getattr(backbone, "any_shape", False):
-        cell = _Whole(backbone, last)
+    backbone, last, on_canvas = network.backbone, head(network), None
+    cell: nn.Cell = _Whole(backbone, last)
+    if not fixed_size and getattr(backbone, "any_shape", False):
         cell.set_inputs(*any_shape(3))
-    elif hasattr(backbone, "canvas_tables") and head.any_shape:
+    elif not fixed_size and _has_canvas(backbone) and head.any_shape:
         cell = last
         cell.set_inputs(*any_shape(3, *backbone.out_channels))
-        on_canvas = CanvasBackbone(backbone, canvases or Canvases())
-    else:
-        cell = _Whole(backbone, last)
+        on_canvas = canvas_backbone or CanvasBackbone(backbone, Canvases())
 
     def run(images: np.ndarray) -> np.ndarray | list[np.ndarray]:
         check_image_size(*images.shape[2:])
@@ -200,6 +200,10 @@ def _run(head: type["_Head"], network: nn.Cell, fixed_size: bool, canvases: Canv
         return result
 
     return run
+
+
+def _has_canvas(backbone: nn.Cell) -> bool:
+    return not getattr(backbone, "any_shape", False) and hasattr(backbone, "canvas_tables")
 
 
 def check_image_size(height: int, width: int) -> None:
