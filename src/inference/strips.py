@@ -14,9 +14,7 @@ from src.inference.views import View, resize, softmax
 STRIP_BYTES = 1 << 26  # of a strip's logits; about five such arrays exist at a time
 
 
-def predict_by_strips(
-    parts: list[tuple[View, list[np.ndarray]]], size: Sequence[int], plain: bool, strip_bytes: int = STRIP_BYTES
-) -> np.ndarray:
+def predict_by_strips(parts: list[tuple[View, list[np.ndarray]]], size: Sequence[int], plain: bool) -> np.ndarray:
     """Classes uint8 [H, W] for ``size`` = (H, W).
 
     Args:
@@ -24,7 +22,7 @@ def predict_by_strips(
         plain: there is one view, and so no need for probabilities.
     """
     widest = max(size[1], *(view.size[1] for view, _ in parts))
-    rows = max(1, strip_bytes // (4 * len(parts[0][1][0]) * widest))
+    rows = max(1, STRIP_BYTES // (4 * len(parts[0][1][0]) * widest))
     ids = np.empty(size, np.uint8)
     for first in range(0, size[0], rows):
         last = min(first + rows, size[0])
