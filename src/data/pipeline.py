@@ -163,13 +163,15 @@ class EvalPipeline:
         if not self.indices:
             return []
         files = _dataset(self.records, self.split, 1, ds.SubsetSampler(self.indices), ["height", "width"])
-        originals = [tuple(map(int, row)) for row in files.create_tuple_iterator(num_epochs=1, output_numpy=True)]
-        after = {size: self._transformed(size) for size in set(originals)}
+        rows = files.create_tuple_iterator(num_epochs=1, output_numpy=True)
+        originals = [(int(height), int(width)) for height, width in rows]
+        after = {size: self._transformed(*size) for size in set(originals)}
         return [after[size] for size in originals]
 
-    def _transformed(self, size: tuple[int, int]) -> tuple[int, int]:
-        blank = np.zeros((*size, 3), np.uint8)
-        return self.transforms(blank, None, np.random.default_rng(0))[0].shape[1:]
+    def _transformed(self, height: int, width: int) -> tuple[int, int]:
+        blank = np.zeros((height, width, 3), np.uint8)
+        image, _ = self.transforms(blank, None, np.random.default_rng(0))
+        return image.shape[1], image.shape[2]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ class Result:
 
 def evaluate(
     runner: Runner,
-    samples: Iterable,
+    samples: Any,
     classes: list[str],
     config: EvalConfig,
     weights: str,
@@ -110,8 +109,9 @@ def evaluate(
         own = matrix.count(prediction, label)
         matrix.matrix += own
         images += 1
-        edges = contours.count(prediction, label) if contours else None
+        edges = None
         if contours:
+            edges = contours.count(prediction, label)
             contours.counts += edges
         if predictions:
             predictions.add(name, prediction)
@@ -132,7 +132,7 @@ def evaluate(
     return Result(matrix.compute(), list(classes), images, seconds, protocol, matrix.matrix, contours)
 
 
-def _plan(runner: Runner, samples: Iterable, config: EvalConfig) -> None:
+def _plan(runner: Any, samples: Any, config: EvalConfig) -> None:
     if getattr(runner, "needs_sizes", False) and hasattr(samples, "sizes"):
         runner.plan([one for size in samples.sizes() for one in runner_sizes(size, config)])
 

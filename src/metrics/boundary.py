@@ -8,6 +8,8 @@ Our reading, for classes instead of objects: intersections and unions are summed
 pixels belong to no mask, neither of the label nor of the prediction.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -27,7 +29,7 @@ class BoundaryIoU:
         """Intersections and unions of one image, int64 [2, K]; prediction, label: train ids [H, W]."""
         counts = np.zeros_like(self.counts)
         valid = label != self.ignore_index
-        distance = max(1, round(SHARE * float(np.hypot(*label.shape))))
+        distance = max(1, round(SHARE * math.hypot(*label.shape)))
         for index in np.union1d(prediction[valid], label[valid]):
             guess, truth = (_boundary((ids == index) & valid, distance) for ids in (prediction, label))
             counts[:, index] = np.count_nonzero(guess & truth), np.count_nonzero(guess | truth)
