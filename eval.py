@@ -1,4 +1,4 @@
-"""Score a checkpoint or an exported file on the validation split.
+"""Score a checkpoint or an exported file on the validation split or another one.
 
 python eval.py --config config/fpn_resnet18_camvid.yaml --checkpoint runs/fpn_resnet18_camvid/checkpoints/best.ckpt
 """
@@ -16,12 +16,31 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Score a checkpoint or an exported file.")
     parser.add_argument("--config", metavar="FILE", help="default: the config inside the checkpoint")
     parser.add_argument(
-        "--checkpoint", required=True, type=find_weights, metavar="FILE|RUN", help=".ckpt, .mindir or a run folder"
+        "--checkpoint",
+        required=True,
+        type=find_weights,
+        metavar="FILE|RUN",
+        help="checkpoint, exported file or run",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="default: runs/<config or run name>/eval")
+    parser.add_argument("--split", metavar="NAME", help="default: data.val_split")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="override a key")
-    parser.add_argument("--save-predictions", action="store_true", help="write every prediction as a color PNG")
+    parser.add_argument(
+        "--save-predictions",
+        nargs="*",
+        choices=["color", "ids", "raw"],
+        metavar="KIND",
+        help="write every prediction as PNG: color (default), ids, or raw, the data set's own numbering",
+    )
     parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw the first N images on one sheet")
+    parser.add_argument("--worst", type=int, default=0, metavar="N", help="draw the N images of lowest mIoU on a sheet")
+    parser.add_argument(
+        "--per-image", type=Path, metavar="FILE.csv", help="write the scores of each image, worst first"
+    )
+    parser.add_argument("--boundary", action="store_true", help="measure boundary IoU too")
+    parser.add_argument(
+        "--resume", choices=["auto", "never"], default="auto", help="whether to go on with an interrupted evaluation"
+    )
     return parser.parse_args()
 
 
@@ -31,44 +50,54 @@ def main() -> None:
     config = find_config(arguments.checkpoint, arguments.config, arguments.set)
     name = Path(arguments.config).stem if arguments.config else run_name(arguments.checkpoint)
     output = arguments.output or Path("runs") / name / "eval"
+    kinds = ["color"] if arguments.save_predictions == [] else arguments.save_predictions or []
 
     from src import device
     from src.data.pipeline import EvalPipeline
     from src.data.preparation import ensure_records
-    from src.inference.evaluator import Pictures, evaluate
+    from src.inference.evaluation_files import EvaluationFiles
+    from src.inference.evaluator import evaluate
     from src.inference.gallery import Gallery
+    from src.inference.journal import Journal, identity
+    from src.inference.predictions import Predictions
     from src.inference.report_file import write_report_file
     from src.inference.runner import open_model
     from src.parallel import rank, world_size
     from src.report.page import write_report
 
     device.setup(config.device.target, config.device.mode, config.device.native)
-    check_writable(output)
-    split = config.data.val_split
+    for folder in (output, *([arguments.per_image.parent] if arguments.per_image else [])):
+        check_writable(folder)
+    split = arguments.split or config.data.val_split
     metadata = ensure_records(config.data, [split])
     labeled = metadata.split(split).labels
-    if not labeled and not (arguments.save_predictions or arguments.sheet):
-        raise UserError(f"data.val_split: '{split}' has no labels and so no score; add --save-predictions or --sheet N")
+    if not labeled and not (kinds or arguments.sheet):
+        key = "--split" if arguments.split else "data.val_split"
+        raise UserError(f"{key}: '{split}' has no labels and so no score; add --save-predictions or --sheet N")
     model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
     samples = EvalPipeline(config.data.records, split, config.data, rank(), world_size())
-    output.mkdir(parents=True, exist_ok=True)
-    pictures = Pictures(
-        output, metadata.classes, metadata.colors, config.data.mean, config.data.std,
-        arguments.save_predictions, arguments.sheet,
-    )  # fmt: skip
-    gallery = Gallery(len(samples), len(metadata.classes), config) if config.report.write and rank() == 0 else None
-    result = evaluate(
-        model.run, samples, metadata.classes, config.eval, str(arguments.checkpoint), pictures, gallery=gallery
-    )  # fmt: skip
-    if rank() == 0:
-        print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")
-        result.write(output / "eval.json")
-        written = [output / "eval.json", *pictures.finish()]
-        if gallery:
-            write_report_file(output, result, gallery, config, split, metadata.colors)
-            written.append(write_report([output], output / "report.html"))
-        for path in written:
-            print(f"wrote {path}")
+    predictions = Predictions(output, kinds, metadata.colors, metadata.label_map, metadata.name, split)
+    what = identity(config, arguments.checkpoint, split, kinds, arguments.boundary and labeled)
+    with Journal(output, what, rank(), world_size(), arguments.resume == "auto") as journal:
+        rest = samples.only(samples.indices[len(journal.images) :])
+        if journal.images:
+            print(f"continuing an interrupted evaluation: {len(journal.images)} of {len(samples)} images are done")
+        gallery = Gallery(len(rest), len(metadata.classes), config) if config.report.write and rank() == 0 else None
+        result = evaluate(
+            model.run, rest, metadata.classes, config.eval, str(arguments.checkpoint), predictions,
+            boundary=arguments.boundary and labeled, journal=journal, gallery=gallery,
+        )  # fmt: skip
+        if rank() == 0:
+            print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")
+            files = EvaluationFiles(output, model.run, samples, config, metadata, labeled)
+            files.write(result, journal.all_images(), arguments.per_image, arguments.sheet, arguments.worst)
+            written = [*files.written, *predictions.folders.values()]
+            if gallery:
+                write_report_file(output, result, gallery, config, split, metadata.colors)
+                written.append(write_report([output], output / "report.html"))
+            for path in written:
+                print(f"wrote {path}")
+        journal.finish()
 
 
 if __name__ == "__main__":

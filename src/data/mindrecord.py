@@ -2,10 +2,11 @@
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from src.data.class_check import AllowEmpty, check_classes
 from src.data.folders import with_label_map
 from src.data.in_order import in_order
 from src.data.info import IGNORE, DatasetInfo
-from src.data.records import SCHEMA_VERSION, Metadata, Split, describe_file
+from src.data.records import SCHEMA_VERSION, Metadata, Split, check_records, describe_file, read_metadata
 from src.data.shards import Shard
 from src.data.sources import Files, Row, Scenes, Source
 from src.data.statistics import SplitCounter
@@ -38,6 +39,7 @@ def write_records(
     overwrite: bool = False,
     allow_empty: AllowEmpty = (),
     workers: int | None = None,
+    add: bool = False,
 ) -> Metadata:
     """Write the records of ``splits`` into the folder ``output``.
 
@@ -52,36 +54,85 @@ def write_records(
         overwrite: replace an existing folder, once the new one is complete.
         allow_empty: classes that may have no pixel (see `check_classes`).
         workers: threads; None: one per core. At most twice as many samples are in memory.
+        add: the folder holds records, which gain these splits. Their other files stay as they are: the new folder links
+            them, so no byte is copied.
 
     Raises:
         UserError: bad or missing files (all are listed), a class without a pixel, an existing output, or an unwritable
-            folder.
+            folder; with ``add`` also records of other classes, or that have a split of that name.
     """
     output = Path(output)
-    _check_output(output, overwrite)
+    if add:
+        before = _records_without(output, splits)
+    else:
+        _check_output(output, overwrite)
+        origin = {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}
+        colors = [list(color) for color in info.colors]
+        before = Metadata(SCHEMA_VERSION, info.name, list(info.classes), colors, {}, IGNORE, origin, {})
     if info.layouts:  # all splits of a set lie in one layout
         info = with_label_map(info, root, splits[0])
     sources = {split: _source(info, root, split, shapes) for split in splits}
+    metadata = _with_label_map_of(before, info, output, any(source.labels for source in sources.values()))
     beside = output.with_name(f".{output.name}.writing")
     try:
         with _working_folder(beside):
             records, notes = beside / "records", beside / "notes"
+            _forget_others(records, notes, splits)
             facts = {}
             for split, source in sources.items():
                 files = _shards(records / f"{split}.mindrecord", notes, info, source, shards)
                 facts[split] = _write_split(split, files, source, len(info.classes), workers)
-            metadata = Metadata(
-                SCHEMA_VERSION, info.name, list(info.classes), [list(color) for color in info.colors],
-                {str(raw): train_id for raw, train_id in info.label_map.items()}, IGNORE,
-                {"root": str(root) if root else None, "shapes": shapes.model_dump() if shapes else None}, facts,
-            )  # fmt: skip
+            metadata = replace(metadata, splits={**metadata.splits, **facts})
             check_classes(metadata, splits, allow_empty)
             write_text(records / "metadata.json", json.dumps(asdict(metadata), indent=2) + "\n")
-            _write_manifest(records, notes)
+            _write_manifest(records, notes, _link_files(output, records) if add else {})
             _put_in_place(records, output)
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror or error})") from None
     return metadata
+
+
+def _records_without(output: Path, splits: Sequence[str]) -> Metadata:
+    """Metadata of records that are whole and have none of these splits."""
+    metadata = read_metadata(output)
+    check_records(output)
+    for split in splits:
+        if split in metadata.splits:
+            raise UserError(f"{output} has the split '{split}' already; use --overwrite to write all splits again")
+    return metadata
+
+
+def _with_label_map_of(metadata: Metadata, info: DatasetInfo, output: Path, labeled: bool) -> Metadata:
+    """``metadata`` with the label map of ``info``, which must be that of the splits that are there."""
+    label_map = {str(raw): train_id for raw, train_id in info.label_map.items()}
+    if not metadata.splits:
+        return replace(metadata, label_map=label_map)
+    same = metadata.name == info.name and metadata.classes == list(info.classes)
+    if not same or (labeled and metadata.label_map != label_map):
+        raise UserError(
+            f"{output}: holds {metadata.name} with {len(metadata.classes)} classes, and the split to add has another "
+            "name, other classes or another label map; write it into a folder of its own"
+        )
+    return metadata
+
+
+def _forget_others(records: Path, notes: Path, splits: Sequence[str]) -> None:
+    """Remove what an interrupted run left of other splits."""
+    for path in (*records.iterdir(), *notes.iterdir()):
+        if not any(path.name.startswith(f"{split}.mindrecord") for split in splits):
+            path.unlink()
+
+
+def _link_files(before: Path, folder: Path) -> dict[str, dict]:
+    """Give the files of records a second name in another folder; return their entries in the manifest."""
+    files = json.loads((before / "manifest.json").read_text(encoding="utf-8"))["files"]
+    kept = {name: facts for name, facts in files.items() if name != "metadata.json"}
+    for name in kept:
+        try:
+            os.link(before / name, folder / name)
+        except OSError:  # a file system without links
+            shutil.copy2(before / name, folder / name)
+    return kept
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
@@ -184,9 +235,9 @@ def _usable(rows: Iterator[Row | UserError], rest: Iterator[Row | UserError], co
         yield row
 
 
-def _write_manifest(records: Path, notes: Path) -> None:
-    """Sizes and checksums of all files; the shards' were taken when they were finished."""
-    files: dict[str, dict] = {"metadata.json": describe_file(records / "metadata.json")}
+def _write_manifest(records: Path, notes: Path, others: dict[str, dict]) -> None:
+    """Sizes and checksums of all files; the shards' were taken when they were finished, ``others`` are known."""
+    files: dict[str, dict] = {**others, "metadata.json": describe_file(records / "metadata.json")}
     for note in sorted(notes.iterdir()):
         files.update(json.loads(note.read_text(encoding="utf-8"))["files"])
     write_text(records / "manifest.json", json.dumps({"files": dict(sorted(files.items()))}, indent=1) + "\n")

@@ -7,6 +7,7 @@ stopped, without decoding what came before.
 
 import os
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 
 import mindspore.dataset as ds
@@ -151,6 +152,27 @@ class EvalPipeline:
         self.indices = list(range(rank, read_metadata(records).split(split).count, world_size))
         self.transforms = build_transforms(data.eval_transforms, data, "eval_transforms")
 
+    def only(self, indices: Sequence[int]) -> "EvalPipeline":
+        """The same pipeline for these images of the split, in this order."""
+        other = copy(self)
+        other.indices = list(indices)
+        return other
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Sizes (h, w) of the transformed images, without decoding them."""
+        if not self.indices:
+            return []
+        files = _dataset(self.records, self.split, 1, ds.SubsetSampler(self.indices), ["height", "width"])
+        rows = files.create_tuple_iterator(num_epochs=1, output_numpy=True)
+        originals = [(int(height), int(width)) for height, width in rows]
+        after = {size: self._transformed(*size) for size in set(originals)}
+        return [after[size] for size in originals]
+
+    def _transformed(self, height: int, width: int) -> tuple[int, int]:
+        blank = np.zeros((height, width, 3), np.uint8)
+        image, _ = self.transforms(blank, None, np.random.default_rng(0))
+        return image.shape[1], image.shape[2]
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -209,7 +231,6 @@ def _threads(wanted: int) -> int:
     return min(wanted, os.cpu_count() or 1)
 
 
-def _dataset(records: str, split: str, threads: int, sampler) -> ds.MindDataset:
+def _dataset(records: str, split: str, threads: int, sampler, columns=("image", "label", "name")) -> ds.MindDataset:
     files = sorted(str(p) for p in Path(records).glob(f"{split}.mindrecord*") if p.suffix != ".db")
-    columns = ["image", "label", "name"]
-    return ds.MindDataset(files, columns_list=columns, sampler=sampler, num_parallel_workers=threads)
+    return ds.MindDataset(files, columns_list=list(columns), sampler=sampler, num_parallel_workers=threads)

@@ -20,7 +20,8 @@ def ensure_records(data: DataConfig, splits: Sequence[str] | None = None) -> Met
     the first one of each other machine, which finds the records complete if the machines share the folder.
 
     Args:
-        splits: those that are used, and have to hold every class; default: of training and of validation.
+        splits: those that are used, and have to hold every class; default: of training and of validation. What the
+            records lack of them is added if ``data.root`` is given.
 
     Raises:
         UserError: damaged records, records of another data set than the config describes, or a class without a pixel.
@@ -43,7 +44,7 @@ def _ensure_records(data: DataConfig, used: Sequence[str]) -> None:
     if not records.exists() or (records.is_dir() and not any(records.iterdir())):
         if info is None or (data.name != "shapes" and not data.root):
             raise UserError(f"data.records: {records} does not exist, and data.root is not given to prepare it from")
-        splits = list(dict.fromkeys((data.train_split, data.val_split)))
+        splits = list(dict.fromkeys((data.train_split, data.val_split, *used)))
         source = "generated scenes" if data.name == "shapes" else data.root
         print(f"preparing {records} from {source} ({', '.join(splits)})", flush=True)
         shapes = data.shapes if data.name == "shapes" else None
@@ -52,7 +53,11 @@ def _ensure_records(data: DataConfig, used: Sequence[str]) -> None:
     metadata = read_metadata(records)
     check_records(records, data.verify == "full")
     _check_same(metadata, info, data)
-    for split in (data.train_split, data.val_split):
+    missing = [split for split in used if split not in metadata.splits]
+    if missing and info is not None and data.root:
+        print(f"adding {', '.join(missing)} from {data.root} to {records}", flush=True)
+        metadata = write_records(info, data.root, records, missing, data.shards, allow_empty=data.allow_empty, add=True)
+    for split in (data.train_split, data.val_split, *used):
         metadata.split(split)
     check_classes(metadata, used, data.allow_empty)
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,14 @@ from tqdm import tqdm
 from src.files import write_text
 from src.inference.exported import Runner
 from src.inference.gallery import Gallery
+from src.inference.journal import Journal
+from src.inference.predictions import Predictions
 from src.inference.protocol import describe, predict
-from src.metrics.confusion_matrix import ConfusionMatrix, Scores
+from src.inference.views import runner_sizes
+from src.metrics.boundary import BoundaryIoU
+from src.metrics.confusion_matrix import ConfusionMatrix, Scores, mean_of_defined
+from src.metrics.per_image import ImageCounts
 from src.parallel import sum_counts
-from src.report.charts import contact_sheet
-from src.report.images import colorize, write_image
 from src.schema.training import EvalConfig
 
 
@@ -30,13 +32,16 @@ class Result:
     images: int
     seconds: float
     protocol: dict[str, Any]
-    matrix: np.ndarray  # counts [K, K]; rows are labels
+    matrix: np.ndarray  # int64 [K, K]; rows are labels, columns are predictions
+    boundary: BoundaryIoU | None = None
 
     def report(self) -> dict[str, Any]:
         """The contents of eval.json."""
+        boundary = {"boundary": self.boundary.report(self.classes)} if self.boundary else {}
         return {
             **self.scores.summary(),
             "per_class": self.scores.by_class(self.classes),
+            **boundary,
             "absent_classes": [self.classes[index] for index in self.scores.absent],
             "images": self.images,
             "protocol": self.protocol,
@@ -45,12 +50,13 @@ class Result:
     def table(self) -> str:
         """A table per class and the means, for the console."""
         width = max(len(name) for name in [*self.classes, "class"])
-        columns = ("IoU", "Acc", "Fscore", "Precision")
+        columns = {name: self.scores.per_class[name] for name in ("IoU", "Acc", "Fscore", "Precision")}
+        if self.boundary:
+            columns["Boundary"] = self.boundary.scores()
         lines = [f"{'class':<{width}}" + "".join(f"{name:>11}" for name in columns)]
         for index, name in enumerate(self.classes):
-            values = (self.scores.per_class[column][index] for column in columns)
-            lines.append(f"{name:<{width}}" + "".join(f"{_number(value):>11}" for value in values))
-        means = (self.scores.mean(column) for column in columns)
+            lines.append(f"{name:<{width}}" + "".join(f"{_number(values[index]):>11}" for values in columns.values()))
+        means = (mean_of_defined(values) for values in columns.values())
         lines.append(f"{'mean':<{width}}" + "".join(f"{_number(value):>11}" for value in means))
         return "\n".join([*lines, self.line()])
 
@@ -68,65 +74,57 @@ class Result:
         write_text(path, json.dumps(self.report(), indent=2) + "\n")
 
 
-class Pictures:
-    """Collects what an evaluation should draw: every prediction in color, and a contact sheet."""
-
-    def __init__(self, folder: Path, classes, colors, mean, std, all_predictions: bool, sheet_rows: int):
-        self.folder = folder
-        self.classes, self.colors = classes, colors
-        self.mean, self.std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (mean, std))
-        self.all_predictions = all_predictions
-        self.sheet_rows = sheet_rows
-        self.rows: list[list[np.ndarray]] = []
-        self.written: list[Path] = []
-
-    def add(self, name: str, image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> None:
-        """image: normalized [3, h, w]; label, prediction: train ids [H, W]."""
-        drawn = colorize(prediction, self.colors)
-        if self.all_predictions:
-            write_image(self.folder / "predictions" / f"{name}.png", drawn)
-        if len(self.rows) < self.sheet_rows:
-            pixels = (image * self.std + self.mean).round().clip(0, 255).astype(np.uint8)
-            self.rows.append([pixels.transpose(1, 2, 0), colorize(label, self.colors), drawn])
-
-    def finish(self) -> list[Path]:
-        """Write the contact sheet; return the files and folders that were written."""
-        written = [self.folder / "predictions"] if self.all_predictions else []
-        if self.rows:
-            sheet = self.folder / "sheet.png"
-            contact_sheet(sheet, self.rows, ["image", "label", "prediction"], self.classes, self.colors)
-            written.append(sheet)
-        return written
-
-
 def evaluate(
     runner: Runner,
-    samples: Iterable,
+    samples: Any,
     classes: list[str],
     config: EvalConfig,
     weights: str,
-    pictures: Pictures | None = None,
+    predictions: Predictions | None = None,
     ignore_index: int = 255,
+    boundary: bool = False,
+    journal: Journal | None = None,
     gallery: Gallery | None = None,
 ) -> Result:
     """Score ``runner`` on ``samples`` at the labels' own size; of several workers each scores its own samples.
 
     Args:
-        samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name).
+        samples: sized iterable of (image fp32 [1, 3, h, w], label int32 [H, W], name). Where it has a method ``sizes``,
+            a runner that needs them is told.
         weights: where the weights come from, for the protocol in the report.
-        pictures, gallery: receive every image with its label and prediction.
+        predictions: receives every prediction.
+        boundary: measure boundary IoU too.
+        journal: receives the counts of every image; those that it holds count as well. (``samples`` are the others,
+            and need ``indices``: where they are in the split.)
+        gallery: receives every image with its label and prediction.
     """
     matrix = ConfusionMatrix(len(classes), ignore_index)
-    images, start = 0, time.perf_counter()
-    for image, label, name in tqdm(samples, desc="evaluate", unit="image", leave=False, disable=None):
+    contours = BoundaryIoU(len(classes), ignore_index) if boundary else None
+    done = list(journal.images) if journal else []
+    for counts in done:
+        matrix.matrix += counts.matrix(len(classes))
+        if contours and counts.boundary is not None:
+            contours.counts += counts.boundary
+    images, start = len(done), time.perf_counter()
+    _plan(runner, samples, config)
+    for number, (image, label, name) in enumerate(tqdm(samples, "evaluate", unit="image", leave=False, disable=None)):
         prediction = predict(runner, image, config, label.shape)
-        matrix.update(prediction, label)
+        own = matrix.count(prediction, label)
+        matrix.matrix += own
         images += 1
-        if pictures:
-            pictures.add(name, image[0], label, prediction)
+        edges = None
+        if contours:
+            edges = contours.count(prediction, label)
+            contours.counts += edges
+        if predictions:
+            predictions.add(name, prediction)
         if gallery:
             gallery.add(name, image[0], label, prediction)
+        if journal:
+            journal.add(ImageCounts.of(samples.indices[number], name, own, edges))
     matrix.matrix, images = sum_counts(matrix.matrix), int(sum_counts(np.array([images]))[0])
+    if contours:
+        contours.counts = sum_counts(contours.counts)
     protocol = {
         "mode": describe(config),
         "crop": config.crop,
@@ -136,7 +134,12 @@ def evaluate(
         "weights": weights,
     }
     seconds = time.perf_counter() - start
-    return Result(matrix.compute(), list(classes), images, seconds, protocol, matrix.matrix)
+    return Result(matrix.compute(), list(classes), images, seconds, protocol, matrix.matrix, contours)
+
+
+def _plan(runner: Any, samples: Any, config: EvalConfig) -> None:
+    if getattr(runner, "needs_sizes", False) and hasattr(samples, "sizes"):
+        runner.plan([one for size in samples.sizes() for one in runner_sizes(size, config)])
 
 
 def _number(value: float) -> str:

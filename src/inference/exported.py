@@ -11,7 +11,8 @@ from mindspore import Tensor, nn
 
 from src.errors import UserError
 
-Runner = Callable[[np.ndarray], np.ndarray]  # normalized image, fp32 [1, 3, h, w] -> logits, fp32 [1, K, h, w]
+# Normalized images, fp32 [B, 3, h, w] -> logits, fp32 [B, K, h, w]; B is 1, or up to the `batch` that the runner has.
+Runner = Callable[[np.ndarray], np.ndarray]
 SUFFIXES = (".mindir", ".onnx")  # of the files that can be run here
 ANY_BATCH = 8  # most images in one call of a file that takes any number
 

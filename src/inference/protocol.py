@@ -2,15 +2,22 @@
 
 The protocol is that of ECENet's release (and of the field): logits of overlapping windows are summed and
 divided by the number of windows over each pixel; views are averaged as probabilities.
+
+Memory: where the image's own size is asked for, without windows or further views, the graph gives class ids and no
+logits leave it. Otherwise logits [K, H, W] are summed on the host, as long as they take at most `LOGITS_BYTES` each.
+Above that, the image is put together from strips of rows (`src.inference.strips`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from src.inference.exported import Runner
+from src.inference.strips import predict_by_strips
+from src.inference.views import View, resize, softmax, views_of
 from src.schema.training import EvalConfig
+
+LOGITS_BYTES = 1 << 30
 
 
 def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
@@ -20,26 +27,37 @@ def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequenc
         image: normalized, fp32 [1, 3, h, w].
         config: mode, window, scales and flip.
     """
+    views, plain = views_of(image.shape[2:], config), _is_plain(config)
+    if _is_large([size, *(view.size for view in views)], getattr(runner, "num_classes", None)):
+        outputs = _outputs(getattr(runner, "coarse", runner), views, image, config)
+        return predict_by_strips([(view, _take(outputs, view)) for view in views], size, plain)
+    if plain and config.mode == "whole" and tuple(size) == image.shape[2:] and hasattr(runner, "ids"):
+        return runner.ids(image)[0]
     return _scores(runner, image, config, size).argmax(axis=0).astype(np.uint8)
 
 
 def probabilities(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
     """Return the probabilities of the classes at each pixel, fp32 [K, H, W]; arguments as in `predict`."""
     scores = _scores(runner, image, config, size)
-    return _softmax(scores) if _is_plain(config) else scores / (len(config.scales) * (1 + config.flip))
+    return softmax(scores) if _is_plain(config) else scores / (len(config.scales) * (1 + config.flip))
 
 
 def _scores(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequence[int]) -> np.ndarray:
     """Logits of the only view, or the sum of the views' probabilities; [K, H, W]."""
-    plain = _is_plain(config)
+    views, plain = views_of(image.shape[2:], config), _is_plain(config)
+    outputs = _outputs(runner, views, image, config)
     total = np.zeros((), np.float32)  # takes the shape [K, H, W] of what is added
-    for scale in config.scales:
-        for flipped in (False, True) if config.flip else (False,):
-            view = _view(image, scale, flipped)
-            logits = _slide(runner, view, config) if config.mode == "slide" else runner(view)[0]
-            logits = _resize(logits[..., ::-1] if flipped else logits, size)
-            total = logits if plain else total + _softmax(logits)
+    for view in views:
+        logits = _join(view, outputs)
+        logits = resize(logits[..., ::-1] if view.flipped else logits, size)
+        total = logits if plain else total + softmax(logits)
     return total
+
+
+def _outputs(runner: Runner, views: list[View], image: np.ndarray, config: EvalConfig) -> Iterator[np.ndarray]:
+    """Logits of all windows of all views, in their order."""
+    windows = (window for view in views for window in view.images(image))
+    return batched(runner, windows, min(config.batch, getattr(runner, "batch", 1)))
 
 
 def _is_plain(config: EvalConfig) -> bool:
@@ -47,50 +65,54 @@ def _is_plain(config: EvalConfig) -> bool:
     return config.scales == [1.0] and not config.flip
 
 
-def _view(image: np.ndarray, scale: float, flipped: bool) -> np.ndarray:
-    if scale != 1.0:
-        height, width = (round(side * scale) for side in image.shape[2:])
-        image = _resize(image[0], (height, width))[None]
-    return np.ascontiguousarray(image[..., ::-1]) if flipped else image
+def batched(runner: Runner, images: Iterable[np.ndarray], most: int) -> Iterator[np.ndarray]:
+    """Logits [K, h, w] of each of ``images``, fp32 [1, 3, h, w], in their order.
+
+    Up to ``most`` neighbors of one size go through the runner at once. After a full batch a smaller one of that size is
+    filled with copies, because another number of images may mean another graph.
+    """
+    waiting: list[np.ndarray] = []
+    full: set[tuple[int, ...]] = set()
+    for image in images:
+        if waiting and (len(waiting) == most or image.shape != waiting[0].shape):
+            yield from _run(runner, waiting, most, full)
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        yield from _run(runner, waiting, most, full)
 
 
-def _slide(runner: Runner, image: np.ndarray, config: EvalConfig) -> np.ndarray:
+def _run(runner: Runner, images: list[np.ndarray], most: int, full: set) -> np.ndarray:
+    count, shape = len(images), images[0].shape
+    if count == most:
+        full.add(shape)
+    elif shape in full:
+        images = images + [images[-1]] * (most - count)
+    return runner(np.concatenate(images) if len(images) > 1 else images[0])[:count]
+
+
+def _take(outputs: Iterator[np.ndarray], view: View) -> list[np.ndarray]:
+    return [next(outputs) for _ in view.windows]
+
+
+def _join(view: View, outputs: Iterator[np.ndarray]) -> np.ndarray:
     """Mean of the logits of all windows over each pixel, [K, h, w]."""
-    assert config.crop and config.stride  # the schema asks for both
-    height, width = image.shape[2:]
-    rows = window_starts(height, config.crop[0], config.stride[0])
-    columns = window_starts(width, config.crop[1], config.stride[1])
-    total = np.zeros((0, height, width), np.float32)  # the first logits tell the number of classes
-    count = np.zeros((height, width), np.float32)
-    for top in rows:
-        for left in columns:
-            window = np.s_[..., top : top + config.crop[0], left : left + config.crop[1]]
-            logits = runner(np.ascontiguousarray(image[window]))[0]
-            if not len(total):
-                total = np.zeros((logits.shape[0], height, width), np.float32)
-            total[window] += logits
-            count[window] += 1
+    if len(view.windows) == 1:
+        return next(outputs)
+    total = np.zeros((0, *view.size), np.float32)  # the first logits tell the number of classes
+    count = np.zeros(view.size, np.float32)
+    for window in view.windows:
+        logits = next(outputs)
+        if not len(total):
+            total = np.zeros((logits.shape[0], *view.size), np.float32)
+        total[window.inside] += logits
+        count[window.inside] += 1
     return total / count
 
 
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """Where the windows along one side begin; the last one is shifted back inside the image."""
-    if length <= window:
-        return [0]
-    return [min(start, length - window) for start in range(0, length - window + stride, stride)]
-
-
-def _resize(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Bilinear, half-pixel centers, [C, h, w] -> [C, H, W]."""
-    if maps.shape[1:] == tuple(size):
-        return maps
-    planes = [cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) for plane in maps]
-    return np.stack(planes)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=0))
-    return exponentials / exponentials.sum(axis=0)
+def _is_large(sizes: Iterable[Sequence[int]], num_classes: int | None) -> bool:
+    """Whether logits of one of these sizes take more than `LOGITS_BYTES`; not known without the number of classes."""
+    return num_classes is not None and max(4 * num_classes * h * w for h, w in sizes) > LOGITS_BYTES
 
 
 def describe(config: EvalConfig) -> str:

@@ -1,19 +1,21 @@
 """Runners: one way to run a network, whether it comes from a checkpoint or from an exported file.
 
-A runner is any function from a normalized image, fp32 [1, 3, h, w], to logits, fp32 [1, K, h, w].
+A runner is any function from a normalized image, fp32 [1, 3, h, w], to logits, fp32 [1, K, h, w]. `NetworkRunner` can
+do more, and `src.inference.protocol` uses that where it is there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from src import device
 from src.checkpoint import load_checkpoint, load_network
 from src.errors import UserError, did_you_mean
+from src.inference.canvas import CanvasBackbone, Canvases, any_shape
 from src.inference.exported import SUFFIXES, Runner, exported_runner, read_description
 from src.models import build_model
 from src.models.layers.image_size import MIN_SIZE
@@ -42,10 +44,11 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
     Raises:
         UserError: the file cannot be read, is of another model, or was trained on other classes.
     """
+    runner: Runner
     if path.suffix in SUFFIXES:
         facts, network = read_description(path), None
         known = _known_classes(path, facts, classes)
-        runner = exported_runner(path)
+        runner = ExportedRunner(exported_runner(path), path, len(known) if known else None)
     else:
         checkpoint = load_checkpoint(path)
         facts = checkpoint.meta
@@ -54,8 +57,8 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
             raise UserError(f"{path}: does not name its classes; give a checkpoint that train.py wrote")
         network = build_model(config.model, len(known))
         load_network(network, checkpoint)
-        runner = network_runner(network, fixed_size)
-    return Model(_checked(runner, path, len(known)) if known else runner, known, facts.get("colors"), network)
+        runner = network_runner(network, fixed_size, len(known), config.eval.batch)
+    return Model(runner, known, facts.get("colors"), network)
 
 
 def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[str] | None:
@@ -69,24 +72,69 @@ def _known_classes(path: Path, facts: dict, classes: list[str] | None) -> list[s
     return trained or classes
 
 
-def _checked(runner: Runner, path: Path, num_classes: int) -> Runner:
-    def run(image: np.ndarray) -> np.ndarray:
-        logits = runner(image)
-        if logits.shape[1] != num_classes:
-            raise UserError(f"{path}: predicts {logits.shape[1]} classes, expected {num_classes}")
+class ExportedRunner:
+    """Runs an exported file and checks the number of classes.
+
+    Attributes:
+        batch: most images in one call.
+        num_classes: K; None where nothing tells it.
+    """
+
+    def __init__(self, run: Runner, path: Path, num_classes: int | None):
+        self.run, self.path, self.num_classes = run, path, num_classes
+        self.batch: int = getattr(run, "batch", 1)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images [B, 3, h, w], B up to `batch` -> logits [B, K, h, w]."""
+        logits = self.run(images)
+        if self.num_classes and logits.shape[1] != self.num_classes:
+            raise UserError(f"{self.path}: predicts {logits.shape[1]} classes, expected {self.num_classes}")
         return logits
 
-    return run
 
-
-def network_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
-    """Run a network in evaluation mode.
+class NetworkRunner:
+    """Runs a network in evaluation mode.
 
     Args:
         fixed_size: all images have one size. Otherwise the network is compiled once for any size instead of anew
-            for each, with the slower operators that this takes; not every backbone can (Swin and MiT cannot).
+            for each, with the slower operators that this takes; backbones that cannot do this (Swin, MiT) are compiled
+            for a few canvases (`src.inference.canvas`).
+        num_classes: K, for `src.inference.protocol` to tell how much memory logits take.
+        batch: most images in one call.
+        wrap: makes a function of images do something else besides.
+
+    Attributes:
+        coarse: images -> logits at the decoder's stride, fp32 [B, K, h', w'], before they are resized to the image.
+        ids: images -> the class of each pixel, uint8 [B, h, w]; no logits leave the graph.
+        needs_sizes: whether `plan` saves compilations.
     """
-    return _run_cell(_Evaluation(network), network, fixed_size)
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        fixed_size: bool = True,
+        num_classes: int | None = None,
+        batch: int = 1,
+        wrap: Callable[[Callable], Callable] = lambda function: function,
+    ):
+        self.num_classes, self.batch = num_classes, batch
+        self.canvases = Canvases()
+        self.needs_sizes = not fixed_size and _has_canvas(network.backbone)
+        on_canvas = CanvasBackbone(network.backbone, self.canvases)  # one for all, as it is what takes long to compile
+        self._logits, self.coarse, self.ids = (
+            wrap(_run(head, network, fixed_size, on_canvas)) for head in (_Logits, _Coarse, _Ids)
+        )
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images fp32 [B, 3, h, w], B up to `batch` -> logits fp32 [B, K, h, w]."""
+        return self._logits(images)
+
+    def plan(self, sizes: Iterable[tuple[int, int]]) -> None:
+        """Prepare for images of these sizes (H, W), so that as few graphs as possible are compiled."""
+        self.canvases.plan(sizes)
+
+
+network_runner = NetworkRunner  # the name of the other functions that make a runner
 
 
 def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASSIFIER) -> Runner:
@@ -99,13 +147,13 @@ def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASS
         UserError: the decoder has nothing of that name; or, from the runner, it is not a feature map.
     """
     if name == CLASSIFIER:
-        return _run_cell(_Features(network), network, fixed_size)
+        return _run(_Features, network, fixed_size)
     names = getattr(network.decoder, "EXPLAINS", ())
     if name not in names:
         valid = (CLASSIFIER, *names)
         hint = did_you_mean(name, valid)
         raise UserError(f"features: this decoder has no '{name}'{hint} (valid: {', '.join(valid)})")
-    explain = _run_cell(_Explanation(network), network, fixed_size)
+    explain = _run(_Explanation, network, fixed_size)
 
     def run(image: np.ndarray) -> np.ndarray:
         shown = dict(zip(names, explain(image), strict=False))  # an option may leave the last ones out
@@ -118,29 +166,44 @@ def features_runner(network: nn.Cell, fixed_size: bool = True, name: str = CLASS
 
 def deepest_map_runner(network: nn.Cell, fixed_size: bool = True) -> Runner:
     """As `network_runner`, for the backbone's deepest map, fp32 [1, C, h', w']."""
-    return _run_cell(_DeepestMap(network), network, fixed_size)
+    return _run(_DeepestMap, network, fixed_size)
 
 
 def explanation_runner(network: nn.Cell) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """From an image as in `network_runner` to the arrays that the decoder has to show, by name."""
     names = network.decoder.EXPLAINS
-    run = _run_cell(_Explanation(network), network, fixed_size=True)
+    run = _run(_Explanation, network, fixed_size=True)
     return lambda image: dict(zip(names, run(image), strict=False))  # an option may leave the last ones out
 
 
-def _run_cell(cell: nn.Cell, network: nn.Cell, fixed_size: bool) -> Callable:
-    if not fixed_size and getattr(network.backbone, "any_shape", False):
-        cell.set_inputs(Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+def _run(
+    head: type["_Head"], network: nn.Cell, fixed_size: bool, canvas_backbone: CanvasBackbone | None = None
+) -> Callable:
+    """A function from images to what ``head`` makes of the backbone's maps; one array, or a list of arrays."""
+    backbone, last, on_canvas = network.backbone, head(network), None
+    cell: nn.Cell = _Whole(backbone, last)
+    if not fixed_size and getattr(backbone, "any_shape", False):
+        cell.set_inputs(*any_shape(3))
+    elif not fixed_size and _has_canvas(backbone) and head.any_shape:
+        cell = last
+        cell.set_inputs(*any_shape(3, *backbone.out_channels))
+        on_canvas = canvas_backbone or CanvasBackbone(backbone, Canvases())
 
-    def run(image: np.ndarray) -> np.ndarray | list[np.ndarray]:
-        check_image_size(*image.shape[2:])
+    def run(images: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        check_image_size(*images.shape[2:])
+        if on_canvas and len(images) > 1:  # a graph of the backbone is for one image
+            return np.concatenate([run(images[i : i + 1]) for i in range(len(images))])
         network.set_train(False)
-        result = cell(Tensor(image))
+        result = cell(Tensor(images), *(on_canvas(images) if on_canvas else ()))
         result = result.asnumpy() if isinstance(result, Tensor) else [one.asnumpy() for one in result]
         device.keep_signal_handlers()
         return result
 
     return run
+
+
+def _has_canvas(backbone: nn.Cell) -> bool:
+    return not getattr(backbone, "any_shape", False) and hasattr(backbone, "canvas_tables")
 
 
 def check_image_size(height: int, width: int) -> None:
@@ -153,33 +216,61 @@ def check_image_size(height: int, width: int) -> None:
         raise UserError(f"an image of {height}x{width} is too small: the network needs at least {MIN_SIZE} a side")
 
 
-class _OfNetwork(nn.Cell):
-    """A network in a cell of its own, so that ``set_inputs`` does not reach the training graph."""
+class _Whole(nn.Cell):
+    """Backbone and head in a cell of its own, so that ``set_inputs`` does not reach the training graph."""
+
+    def __init__(self, backbone: nn.Cell, head: nn.Cell):
+        super().__init__(auto_prefix=False)
+        self.backbone, self.head = backbone, head
+
+    def construct(self, image):
+        """image [B, 3, H, W] -> what the head makes of it."""
+        return self.head(image, *self.backbone(image))
+
+
+class _Head(nn.Cell):
+    """From an image [B, 3, H, W], of which the size alone counts, and its four maps to a result."""
+
+    any_shape = True  # it can be compiled once for maps of any size
 
     def __init__(self, network: nn.Cell):
         super().__init__(auto_prefix=False)
-        self.network = network
+        self.network, self.decoder = network, network.decoder
 
 
-class _Evaluation(_OfNetwork):
-    def construct(self, image):
-        """image [B, 3, H, W] -> logits [B, K, H, W]."""
-        return self.network(image)
+class _Logits(_Head):
+    def construct(self, image, *features):
+        """-> logits [B, K, H, W]."""
+        return self.network.segment(features, image)
 
 
-class _DeepestMap(_OfNetwork):
-    def construct(self, image):
-        """image [B, 3, H, W] -> the backbone's deepest map [B, C, h, w]."""
-        return self.network.backbone(image)[3]
+class _Coarse(_Head):
+    def construct(self, image, *features):
+        """-> logits [B, K, h, w] of the decoder's own size."""
+        return self.decoder(features)
 
 
-class _Explanation(_OfNetwork):
-    def construct(self, image):
-        """image [B, 3, H, W] -> the decoder's ``EXPLAINS``."""
-        return self.network.decoder.explain(self.network.backbone(image))
+class _Ids(_Head):
+    def construct(self, image, *features):
+        """-> classes uint8 [B, H, W]."""
+        return ops.argmax(self.network.segment(features, image), 1).astype(ms.uint8)
 
 
-class _Features(_OfNetwork):
-    def construct(self, image):
-        """image [B, 3, H, W] -> the map before the classifier [B, D, h, w]."""
-        return self.network.decoder.embed(self.network.backbone(image))
+class _DeepestMap(_Head):
+    def construct(self, image, *features):
+        """-> the backbone's deepest map [B, C, h, w]."""
+        return features[3]
+
+
+class _Explanation(_Head):
+    any_shape = False  # decoders read the sizes of the maps while they are compiled
+
+    def construct(self, image, *features):
+        """-> the decoder's ``EXPLAINS``."""
+        return self.decoder.explain(features)
+
+
+class _Features(_Head):
+    def construct(self, image, *features):
+        """-> the map before the classifier [B, D, H, W]."""
+        return self.decoder.embed(features)

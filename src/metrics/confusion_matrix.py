@@ -30,6 +30,10 @@ class ConfusionMatrix:
         Raises:
             ValueError: the shapes differ, or an id lies outside the classes.
         """
+        self.matrix += self.count(prediction, label)
+
+    def count(self, prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """The matrix of these pixels alone, int64 [K, K]; arguments and errors are those of `update`."""
         if prediction.shape != label.shape:
             raise ValueError(f"prediction {prediction.shape} and label {label.shape} differ in shape")
         valid = label != self.ignore_index
@@ -39,26 +43,31 @@ class ConfusionMatrix:
             if ids.size and (ids.min() < 0 or ids.max() >= self.num_classes):
                 raise ValueError(f"{name} holds ids outside 0..{self.num_classes - 1}: {ids.min()}..{ids.max()}")
         counts = np.bincount(truth * self.num_classes + guess, minlength=self.num_classes**2)
-        self.matrix += counts.reshape(self.num_classes, self.num_classes)
+        return counts.reshape(self.num_classes, self.num_classes)
 
     def compute(self) -> "Scores":
         """Scores from all pixels so far; a score without any pixel to measure it on is NaN."""
-        hit = np.diag(self.matrix).astype(np.float64)
-        labeled = self.matrix.sum(axis=1).astype(np.float64)
-        predicted = self.matrix.sum(axis=0).astype(np.float64)
-        recall = _ratio(hit, labeled)
-        fscore = _ratio(2 * hit, labeled + predicted)
-        per_class = {
-            "IoU": _ratio(hit, labeled + predicted - hit),
-            "Acc": recall,
-            "Fscore": fscore,
-            "Precision": _ratio(hit, predicted),
-            "Recall": recall,
-            "Dice": fscore,
-        }
-        accuracy = float(_ratio(hit.sum(), labeled.sum()))
-        absent = np.flatnonzero(labeled + predicted == 0)
-        return Scores({name: 100 * values for name, values in per_class.items()}, 100 * accuracy, absent.tolist())
+        return scores_of(self.matrix)
+
+
+def scores_of(matrix: np.ndarray) -> "Scores":
+    """Scores of a confusion matrix, [K, K]."""
+    hit = np.diag(matrix).astype(np.float64)
+    labeled = matrix.sum(axis=1).astype(np.float64)
+    predicted = matrix.sum(axis=0).astype(np.float64)
+    recall = _ratio(hit, labeled)
+    fscore = _ratio(2 * hit, labeled + predicted)
+    per_class = {
+        "IoU": _ratio(hit, labeled + predicted - hit),
+        "Acc": recall,
+        "Fscore": fscore,
+        "Precision": _ratio(hit, predicted),
+        "Recall": recall,
+        "Dice": fscore,
+    }
+    accuracy = float(_ratio(hit.sum(), labeled.sum()))
+    absent = np.flatnonzero(labeled + predicted == 0)
+    return Scores({name: 100 * values for name, values in per_class.items()}, 100 * accuracy, absent.tolist())
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,7 @@ class Scores:
 
     def mean(self, name: str) -> float:
         """Mean over the classes of one of `SCORES`, for example ``IoU``; NaN when it is defined for none."""
-        values = self.per_class[name]
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if values.size else float("nan")
+        return mean_of_defined(self.per_class[name])
 
     def summary(self) -> dict[str, Any]:
         """``mIoU``, ``aAcc``, ``mAcc``, ``mFscore``, ``mPrecision``, ``mRecall``, ``mDice``; None for NaN."""
@@ -91,6 +98,17 @@ class Scores:
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part`` of ``whole`` in percent; NaN where ``whole`` is 0."""
+    return 100 * _ratio(part, whole)
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _none_if_nan(value: float) -> float | None:

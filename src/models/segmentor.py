@@ -23,7 +23,11 @@ class Segmentor(nn.Cell):
 
     def construct(self, image):
         """Normalized RGB [B, 3, H, W] -> logits [B, K, H, W]; in training the decoder's tuple, unresized."""
-        outputs = self.decoder(self.backbone(image))
+        features = self.backbone(image)
         if self.training:
-            return outputs
-        return resize_bilinear(outputs, ops.shape(image)[2:])
+            return self.decoder(features)
+        return self.segment(features, image)
+
+    def segment(self, features, image):
+        """Four maps and the image that they are of, for its size -> logits [B, K, H, W], in evaluation."""
+        return resize_bilinear(self.decoder(features), ops.shape(image)[2:])

@@ -26,12 +26,20 @@ def mark_pixel(axis: plt.Axes, image: np.ndarray, pixel: tuple[int, int]) -> Non
     axis.set_title(f"pixel ({row}, {column})", fontsize=10)
 
 
-def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], classes, colors) -> None:
+def contact_sheet(
+    path: Path,
+    rows: list[list[np.ndarray]],
+    titles: list[str],
+    classes,
+    colors,
+    captions: Sequence[str] | None = None,
+) -> None:
     """Write one row of pictures per sample, with a title per column and a legend of the class colors.
 
     Args:
         rows: RGB uint8 pictures, the same number in each row.
         classes, colors: names and RGB colors of the classes in the legend; none: no legend.
+        captions: written into the first picture of each row.
     """
     height, width = rows[0][0].shape[:2]
     cell = 3.0
@@ -44,6 +52,9 @@ def contact_sheet(path: Path, rows: list[list[np.ndarray]], titles: list[str], c
             axis.axis("off")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
+    box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
+    for axis, caption in zip(axes[:, 0], captions or (), strict=False):
+        axis.text(0.02, 0.97, caption, transform=axis.transAxes, va="top", fontsize=7, bbox=box)
     patches = [Patch(color=_shares(color), label=name) for name, color in zip(classes, colors, strict=True)]
     if patches:
         figure.legend(handles=patches, ncol=min(6, len(patches)), loc="lower center", fontsize=8, frameon=False)

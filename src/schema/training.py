@@ -137,6 +137,9 @@ class EvalConfig(Section):
     """Factors of the image's size; the probabilities of all of them are averaged."""
     flip: bool = False
     """Predict the mirrored image too and average the probabilities."""
+    batch: Count = 1
+    """Windows, or an image and its mirror image, that go through the network at once; more may be faster on Ascend and
+    GPU, and take as many times the memory."""
 
     @model_validator(mode="after")
     def _window(self) -> "EvalConfig":

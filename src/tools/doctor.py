@@ -112,13 +112,13 @@ def check_device(target: str) -> Finding:
 def check_kernels() -> Finding:
     """Whether the native kernels compile, load and compute rightly; without them a CPU trains more slowly."""
     from src import device
-    from src.native.build import cache_folder
+    from src.files import cache_folder
 
     try:
         device.start_native("on")
     except UserError as error:
         return Finding("native kernels", str(error), "install g++, or train without them (slower): device.native=off")
-    return Finding("native kernels", f"compiled, in {cache_folder()}")
+    return Finding("native kernels", f"compiled, in {cache_folder("kernels")}")
 
 
 def check_room(name: str, free: float, needed: float, remedy: str) -> Finding:

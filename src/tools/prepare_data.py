@@ -1,6 +1,7 @@
 """Write a data set's raw folders as MindRecord, checking every image and label.
 
 python -m src.tools.prepare_data --dataset camvid --root CamVid --output data/camvid
+python -m src.tools.prepare_data --dataset cityscapes --root CityScapes --output data/cityscapes --add --splits test
 python -m src.tools.prepare_data --verify --output data/camvid
 """
 
@@ -29,6 +30,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--verify", action="store_true", help="only compare the records in DIR with all their checksums"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="add --splits to the records in DIR; the others stay as they are"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing records")
     parser.add_argument("--train", type=int, default=shapes.train, metavar="N", help="of shapes: training scenes")
@@ -62,6 +66,8 @@ def main() -> None:
     from src.data.mindrecord import write_records
     from src.data.summary import summarize
 
+    if arguments.add and not arguments.splits:
+        raise UserError("--add: name the splits to add with --splits NAME ...")
     check_writable(arguments.output)
     info = load_dataset_info(arguments.dataset, arguments.root, arguments.classes, arguments.label_form)
     shapes = None
@@ -75,8 +81,9 @@ def main() -> None:
     splits = arguments.splits or info.splits
     allowed = "all" if arguments.allow_empty == [] else arguments.allow_empty or ()
     metadata = write_records(
-        info, arguments.root, arguments.output, splits, arguments.shards, shapes, arguments.overwrite, allowed
-    )
+        info, arguments.root, arguments.output, splits, arguments.shards, shapes, arguments.overwrite, allowed,
+        add=arguments.add,
+    )  # fmt: skip
     print(summarize(metadata, list(metadata.splits)))
     counts = ", ".join(f"{split.count} {name}" for name, split in metadata.splits.items())
     print(f"wrote {arguments.output}: {counts} images")

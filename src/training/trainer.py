@@ -68,8 +68,10 @@ class Trainer:
         self.progress = Progress()
         self.commit = commit()
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
-        runner = network_runner(network, fixed_size=metadata.split(config.data.val_split).size is not None)
-        self.evaluation = heartbeat.ticking(runner)
+        fixed_size = metadata.split(config.data.val_split).size is not None
+        self.evaluation = network_runner(
+            network, fixed_size, len(metadata.classes), config.eval.batch, heartbeat.ticking
+        )
 
     def resume(self, path: Path) -> Path:
         """Continue from a ``last.ckpt``: weights, optimizer, step, data position and best score.

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from src.inference.evaluator import Pictures, evaluate
+from src.inference.evaluator import evaluate
+from src.inference.predictions import Predictions
 from src.schema.training import EvalConfig
 
 CLASSES, COLORS = ["sky", "road", "car"], [(10, 20, 30), (200, 0, 0), (0, 0, 250)]
@@ -56,13 +57,11 @@ def test_table_names_classes_and_counts_the_absent(result):
     assert [line.split()[0] for line in table.splitlines()[1:4]] == CLASSES
 
 
-def test_pictures_have_the_class_colors(tmp_path):
-    pictures = Pictures(tmp_path, CLASSES, COLORS, [0, 0, 0], [1, 1, 1], all_predictions=True, sheet_rows=2)
-    evaluate(runner, samples(), CLASSES, EvalConfig(), "x", pictures)
-    assert pictures.finish() == [tmp_path / "predictions", tmp_path / "sheet.png"]
+def test_predictions_have_the_class_colors(tmp_path):
+    predictions = Predictions(tmp_path, ["color"], COLORS, {}, "folder", "val")
+    evaluate(runner, samples(), CLASSES, EvalConfig(), "x", predictions)
     drawn = cv2.imread(str(tmp_path / "predictions" / "image0.png"))[..., ::-1]
     image, _, _ = next(iter(samples()))
     expected = np.array(COLORS)[runner(image)[0].argmax(0)]
     np.testing.assert_array_equal(drawn, expected)
     assert len(list((tmp_path / "predictions").iterdir())) == 3
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] > 200

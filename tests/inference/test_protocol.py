@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from src.inference.protocol import describe, predict, window_starts
+from src.inference.protocol import describe, predict
+from src.inference.views import window_starts
 from src.schema.training import EvalConfig
 
 WEIGHTS = np.random.default_rng(3).standard_normal((5, 3)).astype(np.float32)

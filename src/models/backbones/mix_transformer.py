@@ -13,6 +13,7 @@ Parameters have the original's names with MindSpore's endings: for stage i = 1..
 stages 1 to 3.
 """
 
+import numpy as np
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import HeNormal, initializer
 
@@ -35,6 +36,7 @@ ARCHITECTURES = {
 }
 WIDTHS = (1, 2, 5, 8)  # channels of the stages, relative to the first; also their numbers of heads
 REDUCTIONS = (8, 4, 2, 1)  # of the keys, a side
+NO_KEY = -1e9  # added to the logits of keys outside the image: their weight is exactly zero
 
 
 class PatchEmbed(nn.Cell):
@@ -89,13 +91,14 @@ class EfficientAttention(nn.Cell):
         self.attention = Attention()
         self.unstack = ops.Unstack(0)
 
-    def construct(self, x, height, width):
+    def construct(self, x, height, width, keys):
+        """keys: None, or what is added to the logits of each key, [⌊H / R⌋ * ⌊W / R⌋]."""
         batch, tokens, channels = x.shape
         q = self.q(x).reshape(batch, tokens, self.heads, self.depth).transpose(0, 2, 1, 3)
         source = self.norm(self.sr(x, height, width)) if self.reduced else x
         kv = self.kv(source).reshape(batch, -1, 2, self.heads, self.depth).transpose(2, 0, 3, 1, 4)
         k, v = self.unstack(kv)
-        y, _ = self.attention(q * self.scale, k, v)
+        y, _ = self.attention(q * self.scale, k, v, keys)
         return self.proj(y.transpose(0, 2, 1, 3).reshape(batch, tokens, channels))
 
 
@@ -109,8 +112,8 @@ class MixFFN(nn.Cell):
         self.gelu = GELU()
         self.fc2 = Dense(4 * channels, channels)
 
-    def construct(self, x, height, width):
-        x = self.dwconv(token_rows.to_map(self.fc1(x), height, width))
+    def construct(self, x, height, width, inside):
+        x = self.dwconv(clear(token_rows.to_map(self.fc1(x), height, width), inside))
         x = self.gelu(x).reshape(x.shape[0], x.shape[1], -1).transpose(0, 2, 1)
         return self.fc2(x)
 
@@ -125,17 +128,22 @@ class Block(nn.Cell):
         self.norm2 = LayerNorm(channels)
         self.mlp = MixFFN(channels)
 
-    def construct(self, x, height, width, keep1, keep2):
-        """keep1, keep2: factors of the two branches, see `add_branch`."""
-        x = add_branch(x, self.attn(self.norm1(x), height, width), keep1)
-        return add_branch(x, self.mlp(self.norm2(x), height, width), keep2)
+    def construct(self, x, height, width, keep1, keep2, inside, keys):
+        """keep1, keep2: factors of the two branches, see `add_branch`; inside, keys: see `canvas_tables`, or None."""
+        x = add_branch(x, self.attn(self.norm1(x), height, width, keys), keep1)
+        return add_branch(x, self.mlp(self.norm2(x), height, width, inside), keep2)
+
+
+def clear(x, inside):
+    """Set a map [B, C, H, W] to zero where ``inside`` [1, 1, H, W] is 0; None: leave it as it is."""
+    return x if inside is None else x * inside.astype(x.dtype)
 
 
 class MixTransformer(nn.Cell):
     """Four feature maps of an image, finest first, each layer-normed over its channels.
 
-    The image size is fixed when the graph is compiled; another size compiles anew. The options
-    are explained in ``src.schema.backbones.MixTransformerConfig``.
+    The image size is fixed when the graph is compiled; another size compiles anew, unless the images lie on a canvas
+    (`canvas_tables`). The options are explained in ``src.schema.backbones.MixTransformerConfig``.
 
     Args:
         name: a key of ``ARCHITECTURES``.
@@ -168,22 +176,48 @@ class MixTransformer(nn.Cell):
         self.drop_path = DropPaths(linear_rates(drop_path, depths, branches=2))
         self.starts = tuple(2 * sum(depths[:i]) for i in range(4))
 
-    def construct(self, image):
+    def canvas_tables(self, size, canvas):
+        """Arrays that tell ``construct`` that images of ``size`` [H, W] lie in the top left corner of a canvas.
+
+        For each stage: 1 inside the images and 0 outside, [1, 1, H_i, W_i], and what is added to the attention's logits
+        of each key. The canvas is filled with zeros; its size alone gives the shapes of the arrays.
+        """
+        tables = []
+        for stride, reduction in zip(self.strides, REDUCTIONS, strict=True):
+            own, whole = ([-(-side // stride) for side in sides] for sides in (size, canvas))
+            inside = _corner(own, whole)
+            # A block of keys needs all its tokens.
+            keys = _corner([side // reduction for side in own], [side // reduction for side in whole])
+            tables += [inside[None, None], np.where(keys.reshape(-1) > 0, 0, NO_KEY).astype(np.float32)]
+        return tables
+
+    def construct(self, image, tables=()):
         """[B, 3, H, W], H and W at least 32 -> four maps [B, C_i, ceil(H / s_i), ceil(W / s_i)].
+
+        With ``tables``, those of `canvas_tables`, the maps are meaningful up to the size of the images.
 
         Raises ValueError for a smaller image.
         """
         token_rows.check_image(image)
         keeps = self.drop_path(image.shape[0])
-        x1 = self.stage(image, self.patch_embed1, self.block1, self.norm1, keeps[self.starts[0] :])
-        x2 = self.stage(x1, self.patch_embed2, self.block2, self.norm2, keeps[self.starts[1] :])
-        x3 = self.stage(x2, self.patch_embed3, self.block3, self.norm3, keeps[self.starts[2] :])
-        x4 = self.stage(x3, self.patch_embed4, self.block4, self.norm4, keeps[self.starts[3] :])
+        if len(tables) == 0:
+            tables = (None,) * 8
+        x1 = self.stage(image, self.patch_embed1, self.block1, self.norm1, keeps[self.starts[0] :], tables[:2])
+        x2 = self.stage(x1, self.patch_embed2, self.block2, self.norm2, keeps[self.starts[1] :], tables[2:4])
+        x3 = self.stage(x2, self.patch_embed3, self.block3, self.norm3, keeps[self.starts[2] :], tables[4:6])
+        x4 = self.stage(x3, self.patch_embed4, self.block4, self.norm4, keeps[self.starts[3] :], tables[6:])
         return x1, x2, x3, x4
 
-    def stage(self, x, embed, blocks, norm, keeps):
-        """[B, C_before, H, W] -> [B, C, H', W']."""
+    def stage(self, x, embed, blocks, norm, keeps, tables):
+        """[B, C_before, H, W] -> [B, C, H', W'], 0 outside the images."""
         tokens, height, width = embed(x)
         for j, block in enumerate(blocks):
-            tokens = block(tokens, height, width, keeps[2 * j], keeps[2 * j + 1])
-        return token_rows.to_map(norm(tokens), height, width)
+            tokens = block(tokens, height, width, keeps[2 * j], keeps[2 * j + 1], *tables)
+        return clear(token_rows.to_map(norm(tokens), height, width), tables[0])
+
+
+def _corner(size, canvas):
+    """1 in the top left corner of ``size``, 0 elsewhere, fp32 of the size of the canvas."""
+    inside = np.zeros(canvas, np.float32)
+    inside[: size[0], : size[1]] = 1
+    return inside

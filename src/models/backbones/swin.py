@@ -18,6 +18,7 @@ mlp.fc1, mlp.fc2}``, ``layers.I.downsample.{norm, reduction}`` for I = 0..2 (at 
 right.
 """
 
+import numpy as np
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
@@ -36,6 +37,7 @@ ARCHITECTURES = {
     "swin_large": (192, (2, 2, 18, 2), (6, 12, 24, 48)),
 }
 PATCH = 4  # pixels a side
+TABLES = 8  # arrays per stage on a canvas: two kinds of blocks with three each, and two of the downsampling
 
 
 class PatchEmbed(nn.Cell):
@@ -128,17 +130,36 @@ class Block(nn.Cell):
         self.mlp = MLP(channels)
         self.move = token_rows.MoveRows()
 
-    def construct(self, x, height, width, keep1, keep2):
-        """keep1, keep2: factors of the two branches, see `add_branch`."""
+    def construct(self, x, height, width, keep1, keep2, tables):
+        """keep1, keep2: factors of the two branches, see `add_branch`; tables: of `canvas_tables`, or none."""
         batch, _, channels = x.shape
+        on_canvas = len(tables) > 0
+        into, back, mask = tables if on_canvas else self.constant_tables(height, width)
+        y = self.move(self.norm1(x), into, back, on_canvas).reshape(-1, self.window**2, channels)
+        y = self.attn(y, mask).reshape(batch, -1, channels)
+        x = add_branch(x, self.move(y, back, into, on_canvas), keep1)
+        return add_branch(x, self.mlp(self.norm2(x)), keep2)
+
+    def shift_of(self, height, width):
+        """By how many rows and columns a map of this size is shifted."""
         rows = self.shift if self.shift_single or height > self.window else 0
         columns = self.shift if self.shift_single or width > self.window else 0
-        into, back = token_rows.window_tables_of(height, width, self.window, (rows, columns), self.pad_first)
-        mask = token_rows.attention_mask_of(height, width, self.window, (rows, columns), self.attn.heads)
-        y = self.move(self.norm1(x), into, back).reshape(-1, self.window**2, channels)
-        y = self.attn(y, mask).reshape(batch, -1, channels)
-        x = add_branch(x, self.move(y, back, into), keep1)
-        return add_branch(x, self.mlp(self.norm2(x)), keep2)
+        return rows, columns
+
+    def constant_tables(self, height, width):
+        """Into windows, back, and the mask, for a size that is known while the graph is compiled."""
+        shift = self.shift_of(height, width)
+        into, back = token_rows.window_tables_of(height, width, self.window, shift, self.pad_first)
+        return into, back, token_rows.attention_mask_of(height, width, self.window, shift, self.attn.heads)
+
+    def canvas_tables(self, size, canvas):
+        """The same as arrays, for a map [H, W] in the corner of a larger one, whose size alone gives their shapes."""
+        shift, length = self.shift_of(*size), self.attn.heads * self.window**4
+        mask = np.zeros(token_rows.windows_in(*canvas, self.window) * length if self.shift else 1, np.float32)
+        if shift != (0, 0):
+            own = token_rows.shift_mask(*size, self.window, shift, self.attn.heads)
+            mask[: len(own)] = own
+        return *token_rows.window_indices(*size, self.window, shift, self.pad_first, canvas), mask
 
 
 class PatchMerging(nn.Cell):
@@ -150,9 +171,10 @@ class PatchMerging(nn.Cell):
         self.reduction = Dense(4 * channels, 2 * channels, bias=False)
         self.move = token_rows.MoveRows()
 
-    def construct(self, x, height, width):
-        into, back = token_rows.block_tables_of(height, width, 2, True, True)
-        x = self.move(x, into, back).reshape(x.shape[0], -1, 4 * x.shape[2])
+    def construct(self, x, height, width, tables):
+        on_canvas = len(tables) > 0
+        into, back = tables if on_canvas else token_rows.block_tables_of(height, width, 2, True, True)
+        x = self.move(x, into, back, on_canvas).reshape(x.shape[0], -1, 4 * x.shape[2])
         return self.reduction(self.norm(x))
 
 
@@ -164,18 +186,26 @@ class Stage(nn.Cell):
         self.blocks = nn.CellList([Block(channels, heads, window, j % 2 == 1, **borders) for j in range(depth)])
         self.downsample = PatchMerging(channels) if downsample else None
 
-    def construct(self, x, height, width, keeps):
+    def construct(self, x, height, width, keeps, tables):
         """[B, H * W, C] and two factors per block -> [B, H * W, C]; the downsampling is called from outside."""
         for j, block in enumerate(self.blocks):
-            x = block(x, height, width, keeps[2 * j], keeps[2 * j + 1])
+            own = tables[3 * (j % 2) : 3 * (j % 2) + 3]
+            x = block(x, height, width, keeps[2 * j], keeps[2 * j + 1], own)
         return x
+
+    def canvas_tables(self, size, canvas):
+        """Arrays for the blocks without a shift, for those with one, and for the downsampling."""
+        kinds = (*self.blocks, self.blocks[0])[:2]  # a single block stands for both
+        tables = [table for block in kinds for table in block.canvas_tables(size, canvas)]
+        return [*tables, *token_rows.block_indices(*size, 2, True, True, canvas)]
 
 
 class SwinTransformer(nn.Cell):
     """Four feature maps of an image, finest first, each layer-normed over its channels.
 
-    The image size is fixed when the graph is compiled; another size compiles anew. The options
-    are explained in ``src.schema.backbones.SwinConfig``, what happens at borders at the head of this file.
+    The image size is fixed when the graph is compiled; another size compiles anew, unless the images lie on a canvas
+    (`canvas_tables`). The options are explained in ``src.schema.backbones.SwinConfig``, what happens at borders at the
+    head of this file.
 
     Args:
         name: a key of ``ARCHITECTURES``.
@@ -204,8 +234,23 @@ class SwinTransformer(nn.Cell):
         self.drop_path = DropPaths(linear_rates(drop_path, depths, branches=2))
         self.starts = tuple(2 * sum(depths[:i]) for i in range(5))
 
-    def construct(self, image):
+    def canvas_tables(self, size, canvas):
+        """Arrays that tell ``construct`` that images of ``size`` [H, W] lie in the top left corner of a canvas.
+
+        What lies outside the images is then never read. The canvas is filled with zeros; its size alone gives the
+        shapes of the arrays.
+        """
+        tables = []
+        size, canvas = ([-(-side // PATCH) for side in sides] for sides in (size, canvas))
+        for stage in self.layers:
+            tables += stage.canvas_tables(size, canvas)
+            size, canvas = ([-(-side // 2) for side in sides] for sides in (size, canvas))
+        return tables
+
+    def construct(self, image, tables=()):
         """[B, 3, H, W], H and W at least 32 -> four maps [B, C_i, ceil(H / s_i), ceil(W / s_i)].
+
+        With ``tables``, those of `canvas_tables`, the maps are meaningful up to the size of the images.
 
         Raises ValueError for a smaller image.
         """
@@ -216,9 +261,10 @@ class SwinTransformer(nn.Cell):
         x = self.patch_embed(image)
         maps = ()
         for i, stage in enumerate(self.layers):
-            x = stage(x, height, width, keeps[self.starts[i] : self.starts[i + 1]])
+            own = tables[TABLES * i : TABLES * i + TABLES]
+            x = stage(x, height, width, keeps[self.starts[i] : self.starts[i + 1]], own)
             maps += (token_rows.to_map(norms[i](x), height, width),)
             if i < 3:
-                x = stage.downsample(x, height, width)
+                x = stage.downsample(x, height, width, own[TABLES - 2 :])
                 height, width = -(-height // 2), -(-width // 2)
         return maps

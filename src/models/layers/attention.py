@@ -24,9 +24,12 @@ class _Products(nn.Cell):
         self.cat = ops.Concat(-1)
         self.add = ops.BiasAdd()
 
-    def attend(self, q, k, v):
-        """Output and probabilities."""
-        p = softmax(self.product_nt(q, k))
+    def attend(self, q, k, v, mask=None):
+        """Output and probabilities; ``mask`` is added to the logits of all queries."""
+        logits = self.product_nt(q, k)
+        if mask is not None:
+            logits = self.add(logits.reshape(-1, mask.shape[0]), mask.astype(q.dtype)).reshape(logits.shape)
+        p = softmax(logits)
         return self.product(p, v), p
 
     def attend_with_bias(self, q, k, v, bias, mask):
@@ -73,9 +76,14 @@ class Attention(_Products):
         super().__init__()
         self.fast = _Attention()
 
-    def construct(self, q, k, v):
-        """q [B, h, N, d]; k, v [B, h, M, d] -> output [B, h, N, d] and probabilities [B, h, N, M]."""
-        return self.fast(q, k, v) if backend.products(q) else self.attend(q, k, v)
+    def construct(self, q, k, v, mask=None):
+        """q [B, h, N, d]; k, v [B, h, M, d] -> output [B, h, N, d] and probabilities [B, h, N, M].
+
+        ``mask`` [M] is added to the logits of all queries, in evaluation.
+        """
+        if mask is None and backend.products(q):
+            return self.fast(q, k, v)
+        return self.attend(q, k, v, mask)
 
 
 class BiasedAttention(_Products):
