@@ -118,7 +118,7 @@ def check_kernels() -> Finding:
         device.start_native("on")
     except UserError as error:
         return Finding("native kernels", str(error), "install g++, or train without them (slower): device.native=off")
-    return Finding("native kernels", f"compiled, in {cache_folder("kernels")}")
+    return Finding("native kernels", f"compiled, in {cache_folder('kernels')}")
 
 
 def check_room(name: str, free: float, needed: float, remedy: str) -> Finding:
