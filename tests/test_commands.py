@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from src.inference.exported import mindir_input_shape
+from src.inference.exported import open_exported
 from tests.commands import ROOT, run_inside
 
 
@@ -47,7 +47,7 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     assert run_inside(monkeypatch, "export.py", *arguments) == 0
     assert "differ from the checkpoint's by at most" in capfd.readouterr().out
     exported = stem.with_suffix(".mindir")
-    assert mindir_input_shape(exported) == (1, 3, 64, 64)
+    assert open_exported(exported).shape == (1, 3, 64, 64)
     arguments = ["--config", small_config, "--checkpoint", exported, "--output", tmp_path / "b"]
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
     first, second = (json.loads((tmp_path / name / "eval.json").read_text()) for name in ("a", "b"))
