@@ -6,6 +6,7 @@ import sys
 import venv
 
 import cv2
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
@@ -29,6 +30,7 @@ from src.inference.onnx.batch import free_batch  # noqa: E402  (needs onnx)
 from src.inference.onnx.builder import Builder, Value  # noqa: E402
 
 SIZE = (40, 56)
+ANY_BATCH = ("csnet-psp", "ecenet", "swin_tiny")  # of the others the slow test alone
 COLORS = Form(colors=True, ids=True, half=True, mean=MEAN, std=STD)
 # Runs deploy/infer.py where neither this project nor MindSpore can be imported.
 ALONE = """
@@ -74,16 +76,19 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("name", [*DECODERS, *BACKBONE_OF_EACH_FAMILY])
-def test_onnx_equals_the_network_for_any_batch(name, tmp_path):
+def test_onnx_equals_the_network(name, tmp_path):
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # spares the compilation of the network
     cell = network(name)
-    exported = export(cell, "ONNX", (None, 3, *SIZE), tmp_path / "model")
+    any_batch = name in ANY_BATCH
+    exported = export(cell, "ONNX", (None if any_batch else 3, 3, *SIZE), tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert exported.equal >= 0.999 and exported.difference <= 1e-4 * max(1, exported.largest)
     image, file = images(3, 3, *SIZE), open_exported(exported.path)
     expected = cell(Tensor(image)).asnumpy()
-    assert file.shape == (None, 3, *SIZE) and np.ptp(expected) > 0.1
+    assert file.shape == (None if any_batch else 3, 3, *SIZE) and np.ptp(expected) > 0.1
     assert_equal(file.run(image), expected)
-    assert_equal(file.run(image[:1]), expected[:1])
+    if any_batch:
+        assert_equal(file.run(image[:1]), expected[:1])
     model = onnx.load(exported.path)
     onnx.checker.check_model(model, full_check=True)
     assert not {"Identity", "AdaptiveAvgPool2D"} & {node.op_type for node in model.graph.node}
@@ -256,11 +261,13 @@ def test_every_decoder_on_every_family(size, tmp_path, monkeypatch):
     """With whole networks; the table must have every entry. At full size each decoder and each family at least once."""
     names = list(DECODERS)
     pairs = [(names, BACKBONES)] if size[0] < 100 else [(names[i::4], [b]) for i, b in enumerate(BACKBONES)]
+    kinds = ["ONNX", "ONNX any batch"]
     for decoders, backbones in pairs:
-        arguments = ["--output", tmp_path, "--size", *size, "--kinds", "ONNX", "--decoders", *decoders]
+        arguments = ["--output", tmp_path, "--size", *size, "--kinds", *kinds, "--decoders", *decoders]
         monkeypatch.setattr(sys, "argv", list(map(str, ["export_table", *arguments, "--backbones", *backbones])))
         main()
     rows = json.loads((tmp_path / "results.json").read_text())
     assert len(rows) == sum(len(decoders) * len(backbones) for decoders, backbones in pairs)
     for name, row in rows.items():
-        assert row["ONNX"].get("equal", 0) >= 0.999 and row["ONNX"]["difference"] <= 1e-3, (name, row)
+        for kind in kinds:
+            assert row[kind].get("equal", 0) >= 0.999 and row[kind]["difference"] <= 1e-3, (name, row)
