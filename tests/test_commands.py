@@ -60,6 +60,24 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     description = json.loads((tmp_path / "model.mindir.json").read_text())
     assert description["input"]["shape"] == [1, 3, 64, 64]
     assert len(description["classes"]) == len(description["colors"]) == 7
+    pytest.importorskip("onnxruntime")
+    arguments = [
+        "--config",
+        small_config,
+        "--checkpoint",
+        best,
+        "--format",
+        "ONNX",
+        "--output",
+        stem,
+        "--uint8",
+        "--half",
+    ]
+    assert run_inside(monkeypatch, "export.py", *arguments) == 0
+    arguments = ["--config", small_config, "--checkpoint", stem.with_suffix(".onnx"), "--output", tmp_path / "c"]
+    assert run_inside(monkeypatch, "eval.py", *arguments) == 0
+    third = json.loads((tmp_path / "c" / "eval.json").read_text())
+    assert first["mIoU"] == pytest.approx(third["mIoU"], abs=0.1)  # the weights are rounded to fp16
 
 
 def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, monkeypatch):
