@@ -30,7 +30,7 @@ from src.inference.onnx.batch import free_batch  # noqa: E402  (needs onnx)
 from src.inference.onnx.builder import Builder, Value  # noqa: E402
 
 SIZE = (40, 56)
-ANY_BATCH = ("csnet-psp", "ecenet", "swin_tiny")  # of the others the slow test alone
+ANY_BATCH = ("csnet-psp", "swin_tiny")  # of the others the slow test alone
 COLORS = Form(colors=True, ids=True, half=True, mean=MEAN, std=STD)
 # Runs deploy/infer.py where neither this project nor MindSpore can be imported.
 ALONE = """
