@@ -90,7 +90,11 @@ def main() -> None:
             "checked": exported.facts(),
         },
     )
-    what = "a class differs from the best one" if arguments.ids else "its logits differ from the checkpoint's"
+    what = (
+        "the logit of a given class is below the largest"
+        if arguments.ids
+        else "its logits differ from the checkpoint's"
+    )
     print(
         f"wrote {exported.path} and {description.name}; loaded back, {what} by at most {exported.difference:.2e} "
         f"(largest logit {exported.largest:.2f}), and {100 * exported.equal:.3f} % of the pixels have the same class"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from src.inference.exported import mindir_input_shape
+from src.inference.exported import open_exported
 from tests.commands import ROOT, run_inside
 
 
@@ -47,7 +47,7 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     assert run_inside(monkeypatch, "export.py", *arguments) == 0
     assert "differ from the checkpoint's by at most" in capfd.readouterr().out
     exported = stem.with_suffix(".mindir")
-    assert mindir_input_shape(exported) == (1, 3, 64, 64)
+    assert open_exported(exported).shape == (1, 3, 64, 64)
     arguments = ["--checkpoint", exported, "--output", tmp_path / "b"]
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
     first, second = (json.loads((tmp_path / name / "eval.json").read_text()) for name in ("a", "b"))
@@ -62,6 +62,24 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     description = json.loads((tmp_path / "model.mindir.json").read_text())
     assert description["input"]["shape"] == [1, 3, 64, 64]
     assert len(description["classes"]) == len(description["colors"]) == 7
+    pytest.importorskip("onnxruntime")
+    arguments = [
+        "--config",
+        small_config,
+        "--checkpoint",
+        best,
+        "--format",
+        "ONNX",
+        "--output",
+        stem,
+        "--uint8",
+        "--half",
+    ]
+    assert run_inside(monkeypatch, "export.py", *arguments) == 0
+    arguments = ["--config", small_config, "--checkpoint", stem.with_suffix(".onnx"), "--output", tmp_path / "c"]
+    assert run_inside(monkeypatch, "eval.py", *arguments) == 0
+    third = json.loads((tmp_path / "c" / "eval.json").read_text())
+    assert first["mIoU"] == pytest.approx(third["mIoU"], abs=0.1)  # the weights are rounded to fp16
 
 
 def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 TESTED = ["3.10", "3.11"]
 # Imported where it is used, and required by an extra.
-OPTIONAL = {"onnxruntime", "starlette", "uvicorn"}
+OPTIONAL = {"onnx", "onnxruntime", "starlette", "uvicorn"}
 
 
 def requirements(source: dict[str, list[str]]) -> list[Requirement]:

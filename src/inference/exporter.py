@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,8 @@ def export(
     network.set_train(False)
     expected = network(Tensor(normalized)).asnumpy()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as folder,
-        rounded_weights(network) if form.half else nullcontext([]) as weights,
-    ):
+    rounding: AbstractContextManager[list] = rounded_weights(network) if form.half else nullcontext([])
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as folder, rounding as weights:
         rounded = network(Tensor(normalized)).asnumpy() if form.half else expected
         written = Path(folder).resolve() / target.name
         with stored_as(weights, ms.float16):

@@ -163,6 +163,10 @@ def page(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
     """All results as a page of docs."""
     height, width = arguments.size
     lines = [HEAD.format(height=height, width=width, classes=arguments.classes)]
+    wanted = [f"{decoder} {backbone}" for decoder in DECODERS for backbone in BACKBONES]
+    missing = sum(kind not in rows.get(name, {}) for name in wanted for kind in KINDS)
+    if missing:
+        lines += ["", f"{missing} of {len(wanted) * len(KINDS)} exports have not been made yet; the command adds them."]
     timed = any("milliseconds" in row for row in (row for entry in rows.values() for row in entry.values()))
     for kind in KINDS:
         columns = ["decoder, backbone", "difference", "equal", "MB", *(["ms", "network, ms"] if timed else [])]

@@ -7,7 +7,7 @@ from mindspore.train.mind_ir_pb2 import ModelProto
 
 from src.errors import UserError
 from src.inference import exporter
-from src.inference.exported import mindir_input_shape, mindir_runner
+from src.inference.exported import exported_runner, open_exported
 from src.inference.exporter import export
 from src.inference.runner import network_runner
 from src.models import build_model
@@ -26,10 +26,10 @@ def test_mindir_equals_the_network(network, tmp_path):
     assert exported.path == tmp_path / "deep" / "model.v1.mindir"
     assert [p.name for p in exported.path.parent.iterdir()] == ["model.v1.mindir"]
     assert exported.difference <= 1e-5 * max(1, exported.largest)
-    assert mindir_input_shape(exported.path) == (2, 3, 40, 56)
+    assert open_exported(exported.path).shape == (2, 3, 40, 56)
     image = np.random.default_rng(1).standard_normal((1, 3, 40, 56)).astype(np.float32)
     np.testing.assert_allclose(
-        mindir_runner(exported.path)(image), network_runner(network)(image), atol=1e-5 * max(1, exported.largest)
+        exported_runner(exported.path)(image), network_runner(network)(image), atol=1e-5 * max(1, exported.largest)
     )
 
 
@@ -45,11 +45,11 @@ def test_an_exported_graph_has_no_native_kernels(network, tmp_path):
 def test_image_of_another_size_is_refused_with_the_mend(network, tmp_path):
     path = export(network, "MINDIR", (1, 3, 32, 32), tmp_path / "model").path
     with pytest.raises(UserError, match=r"takes images of 32x32, found 40x48; export it with --size 40 48"):
-        mindir_runner(path)(np.zeros((1, 3, 40, 48), np.float32))
+        exported_runner(path)(np.zeros((1, 3, 40, 48), np.float32))
 
 
 def test_a_file_that_differs_is_not_kept(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporter, "_run_in_fresh_process", lambda path, image: np.ones((1, 4, 32, 32), np.float32) * 99)
+    monkeypatch.setattr(exporter, "_run", lambda path, image: np.ones((1, 4, 32, 32), np.float32) * 99)
     with pytest.raises(RuntimeError, match="differs from the checkpoint"):
         export(network, "MINDIR", (1, 3, 32, 32), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -68,4 +68,4 @@ def test_damaged_mindir_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=str(path)):
-        mindir_runner(path)
+        exported_runner(path)

@@ -58,7 +58,7 @@ def _impossible(reason: str) -> UserError:
 
 def _sizes(graph: Builder, batch: Value, array: np.ndarray, other: np.ndarray) -> Value:
     """Sizes, some of which are multiples of the batch size, which is ``batch``."""
-    parts = []
+    parts: list[Value | np.ndarray] = []
     for ours, theirs in zip(array, other, strict=True):
         if ours == theirs:
             parts.append(np.array([ours]))

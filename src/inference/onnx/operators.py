@@ -91,17 +91,17 @@ def _strided_slice(graph: Builder, node: Node, x: Value, begin: Any, end: Any, s
     """Each mask has a bit per axis: begin at the first, end after the last, and for the others see the assertion."""
     from_first, to_last, ellipsis, new_axes, dropped = masks
     assert not ellipsis and not new_axes and min(stride) > 0
-    starts, ends, axes = [], [], []
+    cuts = []  # axis, start, end, step
     for axis in range(len(begin)):
         start = 0 if from_first >> axis & 1 else begin[axis]
         stop = x.shape[axis] if to_last >> axis & 1 else end[axis]
         if dropped >> axis & 1:
             stop = start + 1 if start != -1 else x.shape[axis]
         if (start, stride[axis]) != (0, 1) or stop < x.shape[axis]:
-            starts, ends, axes = [*starts, start], [*ends, stop], [*axes, axis]
-    if axes:
-        steps = [stride[axis] for axis in axes]
-        x = graph.add("Slice", x, *(np.array(numbers, np.int64) for numbers in (starts, ends, axes, steps)))
+            cuts.append((axis, start, stop, stride[axis]))
+    if cuts:
+        axes, starts, ends, steps = np.array(cuts, np.int64).T
+        x = graph.add("Slice", x, starts, ends, axes, steps)
     return _reshape(graph, x, node.shapes[0]) if dropped else x
 
 

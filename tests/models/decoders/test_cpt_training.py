@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from src.checkpoint import load_checkpoint, load_network, load_state, save_checkpoint
 from src.errors import UserError
-from src.inference.exported import mindir_runner
+from src.inference.exported import exported_runner
 from src.inference.exporter import export
 from src.losses import build_criterion
 from src.models.decoders import build_decoder
@@ -192,7 +192,7 @@ def test_exported_file_holds_the_memory(tmp_path):
     exported = export(cell, "MINDIR", (1, 3, 40, 56), tmp_path / "model")
     assert exported.difference <= 1e-5 * exported.largest
     image = generator.standard_normal((1, 3, 40, 56)).astype(np.float32)
-    found = mindir_runner(exported.path)(image)
+    found = exported_runner(exported.path)(image)
     np.testing.assert_allclose(found, cell(Tensor(image)).asnumpy(), atol=1e-5 * exported.largest)
     memory.prototypes.set_data(Tensor(np.zeros((CLASSES, 8), np.float32)))
     assert np.abs(found - cell(Tensor(image)).asnumpy()).max() > 1e-3 * exported.largest
