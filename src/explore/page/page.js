@@ -113,7 +113,7 @@ const lookInside = attempt(async () => {
   state.groups = found.groups;
   $("look-inside").hidden = true;
   const alike = Object.entries(found.prototypes).map(([block, values]) => matrix(block, values, model.classes));
-  if (alike.length) alike.unshift(element("h3", { textContent: "Cosine similarity of the prototypes" }));
+  if (alike.length) alike.unshift(element("h3", { textContent: "Cosine similarity of the prototypes: red 1, white 0, blue -1" }));
   $("prototypes").replaceChildren(...alike);
   await Promise.all([showMaps(), state.pixel ? showPixel() : null]);
 });
