@@ -90,11 +90,9 @@ def main() -> None:
             "checked": exported.facts(),
         },
     )
-    what = (
-        "the logit of a given class is below the largest"
-        if arguments.ids
-        else "its logits differ from the checkpoint's"
-    )
+    what = "its logits differ from the checkpoint's"
+    if arguments.ids:
+        what = "the checkpoint's logits of its classes are below the largest"
     print(
         f"wrote {exported.path} and {description.name}; loaded back, {what} by at most {exported.difference:.2e} "
         f"(largest logit {exported.largest:.2f}), and {100 * exported.equal:.3f} % of the pixels have the same class"

@@ -29,9 +29,9 @@ BACKBONES = ("resnet18", "efficientnet_lite0", "swin_tiny", "mit_b0")
 KINDS = ("MINDIR", "ONNX", "ONNX uint8, ids", "ONNX fp16", "MINDIR fp16", "ONNX any batch")
 HEAD = """# Exported files
 
-Every decoder on one backbone of every family, exported for {height}x{width} and {classes} classes with random weights,
-and compared with the network on one random image. This command writes this page; with `--time 20` it also times each
-file beside the network:
+Decoders on one backbone of every family, exported for {height}x{width} and {classes} classes with random weights, and
+compared with the network on one random image. This command writes this page; with `--time 20` it also times each file
+beside the network:
 
 ```bash
 python -m src.tools.export_table --output runs/exports --table docs/exports.md
