@@ -106,7 +106,8 @@ def test_predict_writes_classes_colors_and_overlay(trained, small_config, tmp_pa
     assert classes.shape == (50, 70) and classes.max() < 7
     (photos / "p1.jpg").write_bytes(b"nothing")
     assert "p1.jpg: unreadable image (not an image file)" in fails("src.tools.predict", *arguments)
-    assert "no image or video found" in fails("src.tools.predict", *arguments[:-4], "--input", tmp_path / "x", "--output", "y")
+    missing = fails("src.tools.predict", *arguments[:-4], "--input", tmp_path / "x", "--output", "y")
+    assert "no image or video found" in missing
 
 
 def test_predict_turns_a_photo_upright(trained, small_config, tmp_path, monkeypatch, capfd):
