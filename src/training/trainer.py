@@ -119,7 +119,7 @@ class Trainer:
             compilation: AbstractContextManager[bool | None] = reused(self.config, self.step_cell)
             while progress.step < train.iterations and not stopped:
                 with compilation as found:
-                    if found is not None:
+                    if found is not None and self.config.device.mode == "graph":
                         console.start(found)
                     result, seconds = self._update(batches, interrupt, sunk)
                 compilation = nullcontext()

@@ -7,9 +7,7 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
-from scipy.io import savemat
 
-from src.config import load_config
 from src.data.catalog import NAMED, load_dataset_info
 from src.data.folders import list_samples, list_splits
 from src.data.info import IGNORE
@@ -21,138 +19,10 @@ from src.errors import UserError
 from src.inference.evaluator import evaluate
 from src.schema.data import DataConfig
 from src.schema.training import EvalConfig
+from tests.data.named_sets import COUNTS, FILES, VALUES, base_config, write_files, write_label
 from tests.data.raw_data import picture
 
 TABLES = Path(__file__).parents[3] / "shared" / "datasets"
-COUNTS = {
-    "ade20k": 150,
-    "cityscapes": 19,
-    "coco_stuff": 171,
-    "coco_stuff10k": 171,
-    "pascal_context": 59,
-    "voc2012": 21,
-}
-# Where a sample of each split lies; every second line is a label.
-FILES = {
-    "ade20k": """images/training/ADE_train_00000001.jpg
-                 annotations/training/ADE_train_00000001.png
-                 images/validation/ADE_val_00000001.jpg
-                 annotations/validation/ADE_val_00000001.png""",
-    "cityscapes": """leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png
-                     gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png
-                     leftImg8bit/train/bochum/bochum_000000_000313_leftImg8bit.png
-                     gtFine/train/bochum/bochum_000000_000313_gtFine_labelIds.png
-                     leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png
-                     gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png""",
-    "coco_stuff": """images/train2017/000000000009.jpg
-                     annotations/train2017/000000000009.png
-                     images/val2017/000000000139.jpg
-                     annotations/val2017/000000000139.png""",
-    "coco_stuff10k": """images/COCO_train2014_000000000077.jpg
-                        annotations/COCO_train2014_000000000077.mat
-                        images/COCO_train2014_000000000349.jpg
-                        annotations/COCO_train2014_000000000349.mat""",
-    "pascal_context": """JPEGImages/2008_000002.jpg
-                         SegmentationClassContext/2008_000002.png
-                         JPEGImages/2008_000003.jpg
-                         SegmentationClassContext/2008_000003.png""",
-    "voc2012": """VOC2012/JPEGImages/2007_000032.jpg
-                  VOC2012/SegmentationClass/2007_000032.png
-                  VOC2012/JPEGImages/2007_000033.jpg
-                  VOC2012/SegmentationClass/2007_000033.png
-                  VOC2012/JPEGImages/2008_000002.jpg
-                  VOCaug/dataset/cls/2008_000002.mat
-                  VOC2012/JPEGImages/2008_000003.jpg
-                  VOCaug/dataset/cls/2008_000003.mat
-                  VOC2012/JPEGImages/2007_000032.jpg
-                  VOCaug/dataset/cls/2007_000032.mat
-                  VOC2012/JPEGImages/2007_000033.jpg
-                  VOCaug/dataset/cls/2007_000033.mat""",
-}
-# Text files of the splits; 2007_000001 and 000000000001 are images in none of them.
-LISTS = {
-    "coco_stuff10k": {
-        "imageLists/train.txt": "COCO_train2014_000000000077",
-        "imageLists/test.txt": "COCO_train2014_000000000349",
-    },
-    "pascal_context": {
-        "ImageSets/SegmentationContext/train.txt": "2008_000002",
-        "ImageSets/SegmentationContext/val.txt": "2008_000003",
-    },
-    "voc2012": {
-        "VOC2012/ImageSets/Segmentation/train.txt": "2007_000032",
-        "VOC2012/ImageSets/Segmentation/val.txt": "2007_000033",
-        "VOCaug/dataset/train.txt": "2008_000002 2007_000033",
-        "VOCaug/dataset/val.txt": "2008_000003 2007_000032",
-    },
-}
-OTHERS = {
-    "coco_stuff10k": "images/COCO_train2014_000000000001.jpg",
-    "pascal_context": "JPEGImages/2007_000001.jpg",
-    "voc2012": "VOC2012/JPEGImages/2007_000001.jpg",
-}
-# Raw values of a label, and the train ids they become.
-VALUES = {
-    "ade20k": ([0, 1, 2, 150], [IGNORE, 0, 1, 149]),
-    "cityscapes": ([0, 6, 7, 8, 16, 31, 33, 255], [IGNORE, IGNORE, 0, 1, IGNORE, 16, 18, IGNORE]),
-    "coco_stuff": ([0, 10, 12, 91, 181, 255], [0, 10, 11, 80, 170, IGNORE]),
-    "coco_stuff10k": ([0, 1, 11, 13, 92, 182], [IGNORE, 0, 10, 11, 80, 170]),
-    "voc2012": ([0, 1, 20, 255], [0, 1, 20, IGNORE]),
-    "pascal_context": ([0, 1, 2, 59], [IGNORE, 0, 1, 58]),
-    "pascal_context459": ([1, 2, 9, 255, 284, 458, 459], [IGNORE, 0, 1, IGNORE, 36, 58, IGNORE]),
-}
-UNKNOWN = {
-    "ade20k": 151,
-    "cityscapes": 34,
-    "coco_stuff": 11,
-    "coco_stuff10k": 12,
-    "pascal_context": 60,
-    "voc2012": 21,
-}
-
-
-def write_label(path: Path, values: list[int]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kind = np.uint8 if max(values) < 256 else np.uint16
-    label = np.resize(np.array(values, kind), (24, 32))
-    if path.suffix == ".mat":
-        write_matlab(path, label)
-    else:
-        cv2.imwrite(str(path), label)
-
-
-def write_matlab(path: Path, label: np.ndarray) -> None:
-    """Write the label as the release does whose folder it is in."""
-    key = {"annotations": "S", "trainval": "LabelMap", "cls": "GTcls"}[path.parent.name]
-    parts = {"Segmentation": label, "Boundaries": np.zeros(20), "CategoriesPresent": np.unique(label)}
-    savemat(path, {key: parts if key == "GTcls" else label, "names": ["other"]}, do_compression=True)
-
-
-def write_files(root: Path, name: str, values: list[int]) -> list[Path]:
-    """Write a small copy of the set in its own layout; return the label files."""
-    files = [root / line.strip() for line in FILES[name].splitlines()]
-    for index, (image, label) in enumerate(zip(files[::2], files[1::2], strict=True)):
-        image.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(image), picture(index))
-        write_label(label, values)
-    for path, names in LISTS.get(name, {}).items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text("\n".join(names.split()) + "\n")
-    if name in OTHERS:
-        cv2.imwrite(str(root / OTHERS[name]), picture(9))
-    return files[1::2]
-
-
-def base_config(name: str, tmp_path: Path, **data) -> DataConfig:
-    """The data section of the set's base layer; the few small labels of a test need not show every class."""
-    data = {"allow_empty": "all", **data}
-    base = Path(__file__).parents[2] / "config" / "_base_" / f"{name}.yaml"
-    path = tmp_path / "experiment.yaml"
-    path.write_text(
-        f"base: {base}\nmodel: {{backbone: {{name: resnet18}}, decoder: {{name: fpn}}}}\n"
-        "optimizer: {name: adamw, lr: 0.001}\ntrain: {iterations: 1, batch_size: 1}\n"
-    )
-    return load_config(path, [f"data.{key}={value}" for key, value in data.items()]).data
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -297,89 +167,6 @@ def test_a_split_without_labels(form, placeholder, tmp_path):
     assert sample == "berlin_000000_000019"
     with pytest.raises(UserError, match="train_split: .*test.* has no labels"):
         TrainPipeline(data.records, "test", data, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("content", "piece"),
-    [
-        (None, "unreadable label"),
-        ({"other": np.zeros((24, 32))}, "no label map in it; expected a variable S, LabelMap, GTcls"),
-        ({"S": np.zeros((24, 32, 3))}, "expected a map of class values"),
-        ({"S": np.full((24, 32), 0.5)}, "other values than whole numbers"),
-        ({"S": np.full((24, 32), -1)}, "other values than whole numbers"),
-        ({"GTcls": {"Boundaries": 1}}, "GTcls has no field Segmentation"),
-        ({"GTcls": np.zeros((24, 32))}, "GTcls has no field Segmentation"),
-        ({"S": np.zeros((24, 31))}, "label is 24x31, its image 24x32"),
-    ],
-)
-def test_matlab_files_that_are_no_labels(content, piece, tmp_path):
-    label = write_files(tmp_path, "coco_stuff10k", [1])[-1]
-    if content is None:
-        label.write_bytes(b"MATLAB 5.0 MAT-file" + bytes(300))
-    else:
-        savemat(label, content)
-    with pytest.raises(UserError) as caught:
-        write_records(load_dataset_info("coco_stuff10k"), tmp_path, tmp_path / "records", ["test"])
-    assert f"{label}: " in str(caught.value) and piece in str(caught.value)
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_unknown_value_is_an_error(name, tmp_path):
-    labels = write_files(tmp_path, name, VALUES[name][0])
-    label = labels[3] if name == "voc2012" else labels[-1]
-    write_label(label, [UNKNOWN[name]])
-    info = load_dataset_info(name)
-    with pytest.raises(UserError) as caught:
-        write_records(info, tmp_path, tmp_path / "records", info.splits)
-    assert f"{label}: label value {UNKNOWN[name]} (768 pixels) is outside the map of {name}" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_missing_label_and_split_are_named(name, tmp_path):
-    labels = write_files(tmp_path, name, [1])
-    info = load_dataset_info(name)
-    label = next(label for label in labels if label.stem == "2007_000033") if name == "voc2012" else labels[-1]
-    label.unlink()
-    with pytest.raises(UserError) as caught:
-        list_samples(info, tmp_path, info.splits[1])
-    assert f"no label {label}" in str(caught.value)
-    with pytest.raises(UserError, match=f"no split 'dev'.*splits there are {', '.join(list_splits(info, tmp_path))}$"):
-        list_samples(info, tmp_path, "dev")
-
-
-def test_other_files_beside_the_labels_are_not_taken_for_labels(tmp_path):
-    label = write_files(tmp_path / "city", "cityscapes", [7])[-1]
-    for kind in ("labelTrainIds", "instanceIds", "color"):
-        write_label(label.with_name(label.name.replace("labelIds", kind)), [0])
-    (sample,) = list_samples(load_dataset_info("cityscapes"), tmp_path / "city", "val")
-    assert sample.label == label
-    label = write_files(tmp_path / "coco", "coco_stuff", [7])[-1]
-    prepared = label.with_name(f"{label.stem}_labelTrainIds.png")
-    write_label(prepared, [0])
-    (sample,) = list_samples(load_dataset_info("coco_stuff"), tmp_path / "coco", "val2017")
-    assert sample.label == label
-    label.unlink()
-    with pytest.raises(UserError, match=f"no label {label}"):
-        list_samples(load_dataset_info("coco_stuff"), tmp_path / "coco", "val2017")
-
-
-def test_a_listed_image_that_is_not_there_is_named(tmp_path):
-    write_files(tmp_path, "pascal_context", [1])
-    (tmp_path / "JPEGImages/2008_000003.jpg").unlink()
-    with pytest.raises(UserError, match=r"val.txt: no image .*2008_000003"):
-        list_samples(load_dataset_info("pascal_context"), tmp_path, "val")
-    (tmp_path / "ImageSets/SegmentationContext/val.txt").write_text("\n")
-    with pytest.raises(UserError, match="split 'val' is empty"):
-        list_samples(load_dataset_info("pascal_context"), tmp_path, "val")
-
-
-def test_one_name_in_two_folders_is_an_error(tmp_path):
-    write_files(tmp_path, "cityscapes", [7])
-    image = tmp_path / "leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"
-    (tmp_path / "leftImg8bit/val/munster").mkdir()
-    (tmp_path / "leftImg8bit/val/munster" / image.name).write_bytes(image.read_bytes())
-    with pytest.raises(UserError, match="lindau/.* and munster/.* have one name"):
-        list_samples(load_dataset_info("cityscapes"), tmp_path, "val")
 
 
 @pytest.mark.parametrize("name", [*COUNTS, "camvid"])
