@@ -161,7 +161,7 @@ class Model:
         self._lock = threading.Lock()
 
     def ids(self, rgb: np.ndarray) -> np.ndarray:
-        """The ids alone of what `predict` returns, uint8 [H, W]; with many classes much faster."""
+        """The ids alone of what `predict` returns, uint8 [H, W], up to rounding; with many classes much faster."""
         image = self._normalized(rgb)
         with self._lock, device.execution_mode(self.config.device.mode):
             return protocol.predict(self._run, image, self.config.eval, rgb.shape[:2])

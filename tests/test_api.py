@@ -34,7 +34,8 @@ def test_predict(model):
     assert result.probabilities.shape == (7, 64, 80) and result.probabilities.dtype == np.float32
     np.testing.assert_allclose(result.probabilities.sum(0), 1, atol=1e-5)
     np.testing.assert_array_equal(result.ids, result.probabilities.argmax(0))
-    np.testing.assert_array_equal(model.ids(RGB), result.ids)
+    of_ids, largest = np.take_along_axis(result.probabilities, model.ids(RGB)[None], 0)[0], result.probabilities.max(0)
+    np.testing.assert_allclose(of_ids, largest, atol=1e-6)  # rounding decides between classes that are as likely
 
 
 def test_what_a_result_gives():

@@ -79,7 +79,7 @@ def records(folder: Path) -> str:
     """
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        sums = sorted((name, entry["sha256"]) for name, entry in files.items() if name != "metadata.json")
+        sums = sorted((name, entry["pieces"]) for name, entry in files.items() if name != "metadata.json")
         about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
         about["source"] = None
     except FileNotFoundError:

@@ -1,17 +1,18 @@
 """Launchers meet before anything starts: late hosts, absent ones, and hosts that were started with something else."""
 
 import json
+import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from src.config import load_config
+from src.data.records import describe_file
 from src.errors import UserError
 from src.launch import agreement, meeting, wire
 from src.launch.cluster import Cluster, cluster, free_port
@@ -20,13 +21,16 @@ from tests.commands import run_inside
 from tests.launch.test_faults import Launchers, end, launchers, read_until  # noqa: F401
 
 PLACE = cluster(2, {"NUM_NODES": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9000"})
+HERE = ("data.records=nowhere",)  # other tests prepare those of the config, or not
 BATCH = ("--set", "train.batch_size=6")  # for three workers
 
 
 @pytest.fixture
-def meet(small_config, monkeypatch, capsys):
+def meet(small_config, monkeypatch):
     """Begins the meeting of a launcher of two hosts in a thread; the future has the connections, or the reason."""
     monkeypatch.setattr(meeting, "LINGER", 0.5)
+    lines = queue.Queue()  # pytest's own capture loses what a thread prints while it is read
+    monkeypatch.setattr(meeting, "print", lambda line, **_: lines.put(line), raising=False)
     port = free_port()
     with ThreadPoolExecutor() as pool:
 
@@ -44,7 +48,7 @@ def meet(small_config, monkeypatch, capsys):
 
             return pool.submit(go)
 
-        begin.port, begin.printed = port, lambda: capsys.readouterr().out
+        begin.port, begin.lines = port, lines
         yield begin
 
 
@@ -56,10 +60,8 @@ def close(*meetings):
 
 def wait_for(meet, words):
     """Until somebody prints the words."""
-    printed, deadline = "", time.monotonic() + 60
-    while words not in printed:
-        assert time.monotonic() < deadline
-        printed += meet.printed()
+    while words not in meet.lines.get(timeout=60):
+        pass
 
 
 def test_late_host_is_waited_for_and_strangers_do_no_harm(meet):
@@ -95,7 +97,7 @@ def test_host_that_never_comes(meet, host, words):
     ids=["setting", "MindSpore", "program", "records"],
 )
 def test_difference_is_refused_by_both(meet, overrides, other, words):
-    for refused in (meet(0), meet(1, *overrides, **other)):
+    for refused in (meet(0, *HERE), meet(1, *HERE, *overrides, **other)):
         with pytest.raises(UserError, match=re.escape(words)):
             refused.result(60)
 
@@ -211,16 +213,23 @@ def test_the_program_is_compared_by_its_files(tmp_path):
     assert agreement.difference({"the program": cloned}, {"the program": agreement.source(tmp_path)}, "a", "b")
 
 
+def write_manifest(folder):
+    files = {name: describe_file(folder / name) for name in ("metadata.json", "train.mindrecord")}
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+
+
 def test_records_are_compared_by_contents(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     assert agreement.records(folders[0]) == "none yet"
     for number, folder in enumerate(folders):
         folder.mkdir()
         (folder / "metadata.json").write_text(json.dumps({"name": "x", "source": {"root": f"/disk{number}"}}))
-        files = {"metadata.json": {"sha256": str(number)}, "train.mindrecord": {"sha256": "c"}}
-        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+        (folder / "train.mindrecord").write_bytes(b"images")
+        write_manifest(folder)
+    assert agreement.records(folders[0]).startswith("checksum ")
     assert agreement.records(folders[0]) == agreement.records(folders[1])
-    (folders[1] / "manifest.json").write_text(json.dumps({"files": {"train.mindrecord": {"sha256": "d"}}}))
+    (folders[1] / "train.mindrecord").write_bytes(b"others")
+    write_manifest(folders[1])
     assert agreement.records(folders[0]) != agreement.records(folders[1])
     shutil.copy(tmp_path / "a" / "metadata.json", tmp_path / "b" / "manifest.json")
     assert agreement.records(folders[1]) == "damaged"
