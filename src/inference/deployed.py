@@ -8,7 +8,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-MATRIX = 2  # parameters of this many axes are stored in fp16; biases and norms are small and sensitive
+# Trained parameters of this many axes are stored in fp16; biases and norms are small and sensitive, and states such as
+# CPT's memory are fp32 in every network.
+MATRIX = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Deployed(nn.Cell):
 @contextmanager
 def rounded_weights(network: nn.Cell) -> Iterator[list[ms.Parameter]]:
     """Round the weights to fp16 for a while, still stored as fp32; yields the parameters that this concerns."""
-    weights = [one for one in network.get_parameters() if one.dtype == ms.float32 and one.ndim >= MATRIX]
+    weights = [one for one in network.trainable_params() if one.dtype == ms.float32 and one.ndim >= MATRIX]
     before = [one.asnumpy() for one in weights]
     try:
         for weight, values in zip(weights, before, strict=True):

@@ -95,6 +95,15 @@ def test_onnx_equals_the_network(name, tmp_path):
     assert {node.domain for node in model.graph.node} == {""}  # ONNX's own operators
 
 
+def test_the_memory_of_a_network_with_half_weights_stays_as_it_is(tmp_path):
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    path = export(network("cpt"), "ONNX", (1, 3, *SIZE), tmp_path / "model", Form(half=True)).path
+    kinds = {one.name: one.data_type for one in onnx.load(path).graph.initializer}
+    memories = [name for name in kinds if name.endswith("memory.prototypes")]
+    assert len(memories) == 3 and {kinds[name] for name in memories} == {onnx.TensorProto.FLOAT}
+    assert onnx.TensorProto.FLOAT16 in kinds.values()
+
+
 @pytest.fixture(scope="module")
 def small():
     return network("fpn")
