@@ -20,3 +20,4 @@ python eval.py --config $config --checkpoint $run/model.mindir --output $run/eva
 say "done; look at"
 echo "  $run/curves.png       loss, learning rate and validation scores"
 echo "  $run/eval/sheet.png   image | label | prediction"
+echo "  $run/report.html      all of it on one page, for a browser"
