@@ -2,12 +2,13 @@
 
 import os
 import runpy
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from src.launch.cluster import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,12 +50,9 @@ def read_until(process: subprocess.Popen, text: str) -> str:
 
 def msrun(program: str, *arguments, logs: Path, workers: int = 2) -> None:
     """Run a program of the project in several workers on this machine; fail with their logs if one of them fails."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [
         Path(sys.executable).with_name("msrun"), f"--worker_num={workers}", f"--local_worker_num={workers}",
-        "--master_addr=127.0.0.1", f"--master_port={port}", f"--log_dir={logs}", "--join=True",
+        "--master_addr=127.0.0.1", f"--master_port={free_port()}", f"--log_dir={logs}", "--join=True",
         "--cluster_time_out=60", program, *arguments,
     ]  # fmt: skip
     environment = {

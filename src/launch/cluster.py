@@ -1,12 +1,15 @@
 """Which machines take part in a job, and which workers run on this one."""
 
 import os
+import random
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import UserError
+
+PORTS = range(10000, 32000)  # below those of outgoing connections, which could take a port meanwhile
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,21 @@ def search_path() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """A TCP port of this machine that nobody listens on; nobody listens on the one after it either.
+
+    Raises:
+        UserError: there is none.
+    """
+    for port in random.Random().sample(PORTS, min(100, len(PORTS))):
+        if _is_free(port) and _is_free(port + 1):
+            return port
+    raise UserError(f"no free TCP port found between {PORTS.start} and {PORTS.stop}; name one with MASTER_PORT")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True

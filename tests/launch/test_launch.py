@@ -61,9 +61,16 @@ def test_impossible_machines(workers, environment, message):
         clusters.cluster(workers, environment)
 
 
-def test_free_port_is_free():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", clusters.free_port()))
+def test_free_port_and_the_next_are_free(monkeypatch):
+    with socket.create_server(("", 0)) as listener:
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(clusters, "PORTS", range(taken - 1, taken + 1))  # the launchers use the port after it, too
+        with pytest.raises(UserError, match="name one with MASTER_PORT"):
+            clusters.free_port()
+    monkeypatch.undo()
+    for port in (free := clusters.free_port(), free + 1):
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            assert listener.getsockname()[1] == port
 
 
 def test_last_words_are_the_error(tmp_path):
