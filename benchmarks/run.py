@@ -1,8 +1,9 @@
 """Run one job of a PyTorch twin: ``python run.py JOB.json``. ``src.tools.benchmark compare`` writes the job.
 
-A job has ``part`` (train-step, eval or check), ``config`` (a resolved configuration of the project), ``classes``,
-``tuned``, and by part ``warmup`` and ``steps``, ``folder`` (of eval: images and labels) or ``weights`` (of check: a
-NumPy file with values by parameter name). The result is printed as one line of JSON.
+A job has ``part`` (train-step, infer, eval or check), ``config`` (a resolved configuration of the project),
+``classes``, ``tuned``, and by part ``warmup`` and ``steps``, ``size`` (of infer: height and width of the one image),
+``folder`` (of eval: images and labels) or ``weights`` (of check: a NumPy file with values by parameter name). The
+result is printed as one line of JSON.
 
 ``tuned`` is channels-last order and AdamW in one kernel; the caller sets the allocator in the environment.
 """
@@ -94,7 +95,13 @@ def main():
     layout = torch.channels_last if job["tuned"] else torch.contiguous_format
     torch.manual_seed(0)
     network = build_network(config["model"], classes).to(memory_format=layout).train()
-    if job["part"] == "eval":
+    if job["part"] == "infer":
+        image = torch.zeros((1, 3, *job["size"])).to(memory_format=layout)
+        result = size(network, image)
+        network.eval()
+        with torch.inference_mode():
+            result |= measure(lambda: network(image), 1, job["warmup"], job["steps"])
+    elif job["part"] == "eval":
         result = size(network, torch.zeros((1, 3, *config["data"]["crop"])))
         step, images = evaluation(network, Path(job["folder"]), config["data"], classes, layout)
         result |= measure(step, images, job["warmup"], job["steps"])

@@ -5,6 +5,7 @@
 
 Each export is an entry of ``results.json`` in the output folder; what is there already is not done again. The weights
 are random, those of norms included, so that a wrong one shows; a trained network's classes are easier to tell apart.
+``--time`` also measures each file, the network and, where it has a twin in ``benchmarks``, the same in PyTorch.
 """
 
 import argparse
@@ -26,12 +27,12 @@ DECODERS: dict[str, dict[str, Any]] = {
     "csnet-fcn": {"base": "fcn"}, "csnet-psp": {"base": "psp"}, "csnet-fpn": {"base": "fpn"},
 }  # fmt: skip
 BACKBONES = ("resnet18", "efficientnet_lite0", "swin_tiny", "mit_b0")
+TWINS = (("fpn", "ecenet", "cpt", "csnet-fcn"), ("resnet18", "efficientnet_lite0", "swin_tiny"))  # in PyTorch
 KINDS = ("MINDIR", "ONNX", "ONNX uint8, ids", "ONNX fp16", "MINDIR fp16", "ONNX any batch")
 HEAD = """# Exported files
 
 Decoders on one backbone of every family, exported for {height}x{width} and {classes} classes with random weights, and
-compared with the network on one random image. This command writes this page; with `--time 20` it also times each file
-beside the network:
+compared with the network on one random image. This command writes this page:
 
 ```bash
 python -m src.tools.export_table --output runs/exports --table docs/exports.md
@@ -41,6 +42,11 @@ python -m src.tools.export_table --output runs/exports --table docs/exports.md
   than the given one. For fp16 it is the effect of rounding the weights; that the file computes what it should is
   checked against a network with the same rounded weights, to 1e-4 like the others.
 - **equal**: pixels with the same class as the network's."""
+TIME = """## Time
+
+Milliseconds for one image of {height}x{width}, from array to array, without reading and drawing: the median of several
+runs. *Network* is this project's, compiled; *PyTorch* its twin in `benchmarks`, as it comes. Machine, date and command
+are in [performance.md](performance.md#exported-files)."""
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -96,16 +102,27 @@ def main() -> None:
         if not missing:
             continue
         network = _build(decoder, backbone, arguments.classes)
+        row = rows.setdefault(name, {})
         for kind in missing:
-            found = _export(network, kind, arguments.size, arguments.output, arguments.time)
-            rows.setdefault(name, {})[kind] = found
-            print(f"{name} {kind}: {found}", flush=True)
+            row[kind], milliseconds = _export(network, kind, arguments.size, arguments.output, arguments.time)
+            if milliseconds:
+                row.setdefault("milliseconds", {})[kind] = milliseconds
+            print(f"{name} {kind}: {row[kind]}", flush=True)
+            write_text(results, json.dumps(rows, indent=2) + "\n")
+        if arguments.time:
+            row["milliseconds"] |= _time_networks(network, decoder, backbone, arguments)
+            print(f"{name}, milliseconds: {row['milliseconds']}", flush=True)
             write_text(results, json.dumps(rows, indent=2) + "\n")
         del network
         gc.collect()
     if arguments.table:
         write_text(arguments.table, page(rows, arguments))
         print(f"wrote {arguments.table}")
+
+
+def _model(decoder: str, backbone: str) -> dict[str, Any]:
+    options = {"name": decoder.partition("-")[0], **DECODERS[decoder]}
+    return {"backbone": {"name": backbone}, "decoder": options}
 
 
 def _build(decoder: str, backbone: str, num_classes: int):
@@ -115,13 +132,13 @@ def _build(decoder: str, backbone: str, num_classes: int):
     from src.schema.model import ModelConfig
 
     ms.set_seed(0)
-    options = {"name": decoder.partition("-")[0], **DECODERS[decoder]}
-    network = build_model(ModelConfig.model_validate({"backbone": {"name": backbone}, "decoder": options}), num_classes)
+    network = build_model(ModelConfig.model_validate(_model(decoder, backbone)), num_classes)
     randomize(network, num_classes)
     return network
 
 
-def _export(network, kind: str, size: list[int], folder: Path, repeats: int) -> dict[str, Any]:
+def _export(network, kind: str, size: list[int], folder: Path, repeats: int) -> tuple[dict[str, Any], float | None]:
+    """What came of an export, and milliseconds of a run of the file, if that was asked for."""
     from src.inference.deployed import Form
     from src.inference.exported import open_exported
     from src.inference.exporter import export
@@ -132,20 +149,38 @@ def _export(network, kind: str, size: list[int], folder: Path, repeats: int) -> 
     try:
         exported = export(network, kind.partition(" ")[0], shape, folder / "model", form)
     except (UserError, RuntimeError) as error:
-        return {"error": str(error)}
+        return {"error": str(error)}, None
     found = {
         "difference": exported.difference / exported.largest,
         "equal": exported.equal,
         "megabytes": exported.path.stat().st_size / 1e6,
     }
+    milliseconds = None
     if repeats:
-        from mindspore import Tensor
-
         image = np.zeros((1, *size, 3), np.uint8) if baked else np.zeros((1, 3, *size), np.float32)
-        file, normalized = open_exported(exported.path), np.zeros((1, 3, *size), np.float32)
-        found["milliseconds"] = _milliseconds(lambda: file.run(image), repeats)
-        found["network_milliseconds"] = _milliseconds(lambda: network(Tensor(normalized)).asnumpy(), repeats)
+        file = open_exported(exported.path)
+        milliseconds = _milliseconds(lambda: file.run(image), repeats)
     exported.path.unlink()
+    return found, milliseconds
+
+
+def _time_networks(network, decoder: str, backbone: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of a run of the network, and of its twin in PyTorch if there is one."""
+    from mindspore import Tensor
+
+    from src.config import load_config
+    from src.models.complexity import parameters_by_part
+    from src.tools.benchmark.cases import CASES
+    from src.tools.benchmark.twin import PYTHON, run_twin
+
+    image = np.zeros((1, 3, *arguments.size), np.float32)
+    found = {"network": _milliseconds(lambda: network(Tensor(image)).asnumpy(), arguments.time)}
+    if decoder in TWINS[0] and backbone in TWINS[1] and PYTHON.is_file():
+        config = load_config(CASES["eval-camvid"].config, [f"model={json.dumps(_model(decoder, backbone))}"])
+        twin = run_twin("infer", config, arguments.classes, size=arguments.size, warmup=3, steps=arguments.time)
+        if twin["parameters"] != (own := sum(parameters_by_part(network).values())):
+            raise UserError(f"{decoder} on {backbone}: {own:,} parameters, and its twin has {twin['parameters']:,}")
+        found["PyTorch"] = 1000 * twin["median_seconds"]
     return found
 
 
@@ -167,22 +202,32 @@ def page(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
     missing = sum(kind not in rows.get(name, {}) for name in wanted for kind in KINDS)
     if missing:
         lines += ["", f"{missing} of {len(wanted) * len(KINDS)} exports have not been made yet; the command adds them."]
-    timed = any("milliseconds" in row for row in (row for entry in rows.values() for row in entry.values()))
     for kind in KINDS:
-        columns = ["decoder, backbone", "difference", "equal", "MB", *(["ms", "network, ms"] if timed else [])]
+        columns = ["decoder, backbone", "difference", "equal", "MB"]
         entries = [(name, entry[kind]) for name, entry in sorted(rows.items()) if kind in entry]
         if entries:
             lines += ["", f"## {kind}", "", f"| {' | '.join(columns)} |", "|---" + "|---:" * (len(columns) - 1) + "|"]
-            lines += [f"| {name} | {' | '.join(_cells(row, timed))} |" for name, row in entries]
-    return "\n".join(lines) + "\n"
+            lines += [f"| {name} | {' | '.join(_cells(row))} |" for name, row in entries]
+    return "\n".join(lines + _times(rows, height, width)) + "\n"
 
 
-def _cells(row: dict[str, Any], timed: bool) -> list[str]:
+def _times(rows: dict[str, dict[str, Any]], height: int, width: int) -> list[str]:
+    timed = {name: entry["milliseconds"] for name, entry in sorted(rows.items()) if "milliseconds" in entry}
+    if not timed:
+        return []
+    columns = [kind for kind in ("network", *KINDS, "PyTorch") if any(kind in times for times in timed.values())]
+    lines = ["", TIME.format(height=height, width=width), ""]
+    lines += [f"| decoder, backbone | {' | '.join(columns)} |", "|---" + "|---:" * len(columns) + "|"]
+    for name, times in timed.items():
+        cells = [f"{times[column]:.0f}" if column in times else "-" for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
     if "error" in row:
-        return [row["error"], *["-"] * (4 if timed else 2)]
-    cells = [f"{row['difference']:.1e}", f"{100 * row['equal']:.3f} %", f"{row['megabytes']:.1f}"]
-    keys = ("milliseconds", "network_milliseconds") if timed else ()
-    return cells + [f"{row[key]:.0f}" if key in row else "-" for key in keys]
+        return [row["error"], "-", "-"]
+    return [f"{row['difference']:.1e}", f"{100 * row['equal']:.3f} %", f"{row['megabytes']:.1f}"]
 
 
 if __name__ == "__main__":
