@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from src.inference.exported import open_exported
+from src.models.flattening import FlattenedLevels
 from tests.commands import ROOT, run_inside
 
 
@@ -150,6 +151,22 @@ def test_feature_report(trained, small_config, tmp_path, monkeypatch, capfd, fai
     assert "no split 'tset' (there are train, val)" in message
     message = fails("src.tools.feature_report", *arguments, best, "--features", "consistent")
     assert "features: this decoder has no 'consistent' (valid: classifier)" in message
+
+
+def test_level_report(trained, small_config, tmp_path, monkeypatch, capfd, fails):
+    best = trained / "checkpoints" / "best.ckpt"
+    arguments = ["--config", small_config, "--checkpoint", best]
+    assert run_inside(monkeypatch, "eval.py", *arguments, "--output", tmp_path / "eval") == 0
+    score = json.loads((tmp_path / "eval" / "eval.json").read_text())["mIoU"]
+    flattened, flatten = [], FlattenedLevels.flatten
+    monkeypatch.setattr(FlattenedLevels, "flatten", lambda self, level: flattened.append(level) or flatten(self, level))
+    assert run_inside(monkeypatch, "src.tools.level_report", *arguments, "--output", tmp_path / "levels") == 0
+    assert flattened == [0, 1, 2, 3]
+    report = json.loads((tmp_path / "levels" / "level_report.json").read_text())
+    assert report["mIoU"] == pytest.approx(score) and len(report["flattened"]) == 4
+    assert f"level 3     {report['flattened'][3]:>8.2f}" in capfd.readouterr().out
+    message = fails("src.tools.level_report", *arguments[:3], tmp_path / "model.mindir")
+    assert "use the .ckpt it was made from" in message
 
 
 def test_benchmark_counts(small_config, tmp_path, monkeypatch, capfd, fails):
