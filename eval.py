@@ -35,6 +35,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw the first N images on one sheet")
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="draw the N images of lowest mIoU on a sheet")
     parser.add_argument(
+        "--explain", type=int, default=0, metavar="N", help="draw what happens inside the decoder on the first N images"
+    )
+    parser.add_argument(
         "--per-image", type=Path, metavar="FILE.csv", help="write the scores of each image, worst first"
     )
     parser.add_argument("--boundary", action="store_true", help="measure boundary IoU too")
@@ -51,6 +54,13 @@ def main() -> None:
     name = Path(arguments.config).stem if arguments.config else run_name(arguments.checkpoint)
     output = arguments.output or Path("runs") / name / "eval"
     kinds = ["color"] if arguments.save_predictions == [] else arguments.save_predictions or []
+
+    if arguments.explain:
+        from src.explain import check_decoder  # Matplotlib takes a second
+
+        check_decoder(config.model.decoder.name)
+        if arguments.checkpoint.suffix != ".ckpt":
+            raise UserError(f"{arguments.checkpoint}: an exported file explains nothing; use its .ckpt")
 
     from src import device
     from src.data.pipeline import EvalPipeline
@@ -92,6 +102,12 @@ def main() -> None:
             files = EvaluationFiles(output, model.run, samples, config, metadata, labeled)
             files.write(result, journal.all_images(), arguments.per_image, arguments.sheet, arguments.worst)
             written = [*files.written, *predictions.folders.values()]
+            if arguments.explain:
+                from src.inference.explained import draw_inside
+
+                first, folder = samples.only(samples.indices[: arguments.explain]), output / "explain"
+                draw_inside(folder, model.network, first, config, metadata.classes, metadata.colors)
+                written.append(folder)
             if gallery:
                 write_report_file(output, result, gallery, config, split, metadata.colors)
                 written.append(write_report([output], output / "report.html"))

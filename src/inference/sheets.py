@@ -8,7 +8,7 @@ import numpy as np
 from src.inference.exported import Runner
 from src.inference.protocol import predict
 from src.report.charts import contact_sheet
-from src.report.images import colorize
+from src.report.images import colorize, denormalize
 from src.schema.data import DataConfig
 from src.schema.training import EvalConfig
 
@@ -32,13 +32,11 @@ def draw_sheet(
         data: its ``mean`` and ``std`` bring back the pixels.
         captions: one per row, which then has a picture of the errors too.
     """
-    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (data.mean, data.std))
     titles = ["image", "label", "prediction", *(["errors"] if captions else [])]
     rows = []
     for image, label, _ in samples:
         prediction = predict(runner, image, config, label.shape)
-        pixels = (image[0] * std + mean).round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
-        pictures = [pixels, colorize(label, colors), colorize(prediction, colors)]
+        pictures = [denormalize(image[0], data.mean, data.std), colorize(label, colors), colorize(prediction, colors)]
         rows.append([*pictures, *([draw_errors(prediction, label)] if captions else [])])
     if rows:
         contact_sheet(path, rows, titles, classes, colors, captions)

@@ -73,6 +73,21 @@ def test_predict_explains(model, tmp_path, monkeypatch):
     assert {"photo.png", "photo_masks.png", "photo_diversity.png"} <= names
 
 
+def test_evaluation_explains(model, tmp_path, monkeypatch, capsys):
+    config, checkpoint = model
+    arguments = ["--config", config, "--output", tmp_path / "eval", "--set", "device.mode=pynative", "--explain", "2"]
+    assert run_inside(monkeypatch, "eval.py", *arguments, "--checkpoint", checkpoint) == 0
+    assert f"wrote {tmp_path / 'eval' / 'explain'}\n" in capsys.readouterr().out
+    names = sorted(path.name for path in (tmp_path / "eval" / "explain").glob("*_masks.png"))
+    assert len(names) == 2 and cv2.imread(str(tmp_path / "eval" / "explain" / names[0])).shape[0] > 100
+    for more, words in (
+        (["--checkpoint", checkpoint, "--set", "model.decoder.name=fpn"], "decoder fpn has nothing to show"),
+        (["--checkpoint", checkpoint.with_suffix(".onnx")], "an exported file explains nothing; use its .ckpt"),
+    ):
+        assert run_inside(monkeypatch, "eval.py", *arguments, *more) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_exported_file_equals_the_checkpoint(model, tmp_path, monkeypatch, capsys):
     config, checkpoint = model
     arguments = ["--config", config, "--checkpoint", checkpoint, "--format", "MINDIR", "--output", tmp_path / "model"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from src.data.inspection.sources import Source
 from src.data.transforms import build_transforms
+from src.report.images import denormalize
 from src.schema.data import DataConfig
 
 SHOWN = 480  # longest side of a picture, in pixels
@@ -22,7 +23,6 @@ def sample_rows(
         class_share: share of each class in the labeled pixels of the split, for ``class_balanced_crop``.
     """
     transforms = build_transforms(data.train_transforms, data, "train_transforms", class_share)
-    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (data.mean, data.std))
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(source.info.colors)] = source.info.colors
     rows = []
@@ -33,7 +33,7 @@ def sample_rows(
         pictures = [sample.image, _overlay(sample.image, label, palette)]
         for turn in range(2):
             pixels, ids = transforms(sample.image.copy(), label.copy(), np.random.default_rng((seed, turn, position)))
-            image = (pixels * std + mean).round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+            image = denormalize(pixels, data.mean, data.std)
             assert ids is not None
             pictures += [image, _overlay(image, ids, palette)]
         rows.append([shrink(picture) for picture in pictures])

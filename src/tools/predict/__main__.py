@@ -52,10 +52,9 @@ def check(arguments: argparse.Namespace, decoder: str) -> None:
         UserError: names the option.
     """
     if arguments.explain:
-        from src.explain import DRAWERS  # Matplotlib takes a second
+        from src.explain import check_decoder  # Matplotlib takes a second
 
-        if decoder not in DRAWERS:
-            raise UserError(f"--explain: decoder {decoder} has nothing to show; {', '.join(DRAWERS)} have")
+        check_decoder(decoder)
     if arguments.pixel and not arguments.explain:
         raise UserError("--pixel chooses what --explain shows; add --explain, or leave --pixel out")
     if not 0 <= arguments.smooth < 1:
