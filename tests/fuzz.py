@@ -135,7 +135,7 @@ def descriptions(folder):
 def configs(folder):
     from src.config import load_config
 
-    files = [ROOT / "config" / "quickstart.yaml", ROOT / "config" / "ecenet_shapes.yaml"]
+    files = [ROOT / "config" / "fpn_shapes.yaml", ROOT / "config" / "ecenet_shapes.yaml"]
     for base in (ROOT / "config").rglob("*.yaml"):
         target = folder / base.relative_to(ROOT / "config")
         target.parent.mkdir(parents=True, exist_ok=True)
