@@ -169,6 +169,26 @@ def test_level_report(trained, small_config, tmp_path, monkeypatch, capfd, fails
     assert "use the .ckpt it was made from" in message
 
 
+def test_compare_sheet(trained, tmp_path, monkeypatch, capfd, fails):
+    tool, sheet = "src.tools.compare_sheet", tmp_path / "sheet.png"
+    last = trained / "checkpoints" / "last.ckpt"
+    drawn = {}
+    monkeypatch.setattr(
+        "src.report.charts.contact_sheet", lambda path, rows, titles, *_: drawn.update({path: (rows, titles)})
+    )
+    assert run_inside(monkeypatch, tool, trained, f"last={last}", "--rows", 4, 1, "--output", sheet) == 0
+    rows, titles = drawn[sheet]
+    assert titles == ["image", "label", "run", "last"] and len(rows) == 2
+    assert all(picture.shape == (64, 64, 3) for pictures in rows for picture in pictures)
+    assert run_inside(monkeypatch, tool, trained, "--images", 2, "--output", tmp_path / "b.png") == 0
+    np.testing.assert_array_equal(drawn[tmp_path / "b.png"][0][1][2], rows[1][2])  # image 1, by itself
+    message = fails(tool, trained, trained, "--output", sheet)
+    assert "two columns are called 'run'; give titles, such as A=" in message
+    assert "--rows 6: the split has the images 0 to 5" in fails(tool, trained, "--rows", 6, "--output", sheet)
+    assert "--images 0: the split has" in fails(tool, trained, "--images", 0, "--output", sheet)
+    assert "the picture is a .png" in fails(tool, trained, "--output", tmp_path / "sheet.jpg")
+
+
 def test_benchmark_counts(small_config, tmp_path, monkeypatch, capfd, fails):
     arguments = ["complexity", "--config", small_config, "--json", tmp_path / "new" / "c.json"]
     assert run_inside(monkeypatch, "src.tools.benchmark", *arguments) == 0
