@@ -1,10 +1,17 @@
-// Sixteen numbers at once, in whatever registers the processor has.
+// As many numbers at once as a register of the processor holds. Compilers take comparisons and choices of anything wider
+// apart into single numbers.
 #pragma once
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX512F__)
 constexpr int64_t kLanes = 16;
-typedef float Lanes __attribute__((vector_size(64)));
+#elif defined(__AVX__)
+constexpr int64_t kLanes = 8;
+#else
+constexpr int64_t kLanes = 4;
+#endif
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 
 template <class T>
 inline void store(float *to, T v) {
@@ -23,7 +30,7 @@ inline float sum(Lanes v) {
   return total;
 }
 
-// One number or sixteen, so that a formula is written once.
+// One number or `kLanes`, so that a formula is written once.
 template <class T>
 inline T load_as(const float *from) {
   T v;
@@ -31,7 +38,7 @@ inline T load_as(const float *from) {
   return v;
 }
 
-// step(type, i) for all of [0, n): sixteen numbers at a time, the rest one by one.
+// step(type, i) for all of [0, n): `kLanes` numbers at a time, the rest one by one.
 template <class Step>
 inline void for_each_vector(int64_t n, Step step) {
   int64_t i = 0;
@@ -59,7 +66,7 @@ inline int64_t whole_lanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLane
 
 // e^x to 2e-7 relative, 0 below -87 and 3e38 above 88.
 inline Lanes exp(Lanes x) {
-  typedef int32_t Integers __attribute__((vector_size(64)));
+  typedef int32_t Integers __attribute__((vector_size(kLanes * sizeof(int32_t))));
   const Lanes least = fill(-87.0f), most = fill(88.0f);
   x = x < least ? least : x;
   x = x > most ? most : x;
