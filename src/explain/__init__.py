@@ -10,6 +10,7 @@ from src.explain import cpt, csnet, ecenet
 
 # decoder: draw(arrays by name, `Subject`) -> paths written
 DRAWERS = {"ecenet": ecenet.draw, "cpt": cpt.draw, "csnet": csnet.draw}
+PICTURES = {"ecenet": ecenet.PICTURES, "cpt": cpt.PICTURES, "csnet": csnet.PICTURES}  # names of what they draw
 
 
 def check_decoder(decoder: str) -> None:

@@ -14,6 +14,7 @@ from src.report.charts import draw_matrix, mark_pixel, save_figure
 
 BARS = 20  # most categories in a bar chart: those with the highest attention
 LEVELS = (2, 1, 0)  # of the blocks, in the order in which they run
+PICTURES = ("masks", *(f"{kind}_{level}" for level in LEVELS for kind in ("attention", "memory")))  # at most
 
 
 def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:

@@ -11,6 +11,8 @@ import numpy as np
 from src.explain.subject import Subject
 from src.report.charts import mark_pixel, save_figure
 
+PICTURES = ("similarity",)
+
 
 def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:
     """Write ``STEM_similarity.png`` and return its path.

@@ -13,6 +13,7 @@ from src.explain.subject import Subject
 from src.report.charts import save_figure
 
 LEVELS = (3, 2, 1, 0)  # from the first mask to the last
+PICTURES = ("masks", "diversity")  # at most
 
 
 def draw(arrays: dict[str, np.ndarray], subject: Subject) -> list[Path]:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from src.errors import UserError
-from src.report.images import colorize, write_image
+from src.report.images import colorize, write_gray, write_image
 
 KINDS = ("color", "ids", "raw")
 # Where the benchmark's server or its script looks for the raw files; of others they lie in ``raw`` itself.
@@ -50,8 +49,7 @@ class Predictions:
                 write_image(path, colorize(prediction, self.colors))
                 continue
             values = prediction if self.raw is None or kind == "ids" else self.raw[prediction]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), values)
+            write_gray(path, values)
 
 
 def raw_values(label_map: dict[str, int], classes: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from src.files import write_bytes
+
 IGNORED = (0, 0, 0)  # color of pixels without a class
 
 
@@ -23,9 +25,13 @@ def colorize(label: np.ndarray, colors: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write RGB uint8 [H, W, 3] as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), image[..., ::-1])
+    """Write RGB uint8 [H, W, 3] as PNG, whole or not at all; a folder that is missing is made."""
+    write_gray(path, image[..., ::-1])
+
+
+def write_gray(path: Path, values: np.ndarray) -> None:
+    """The same of values [H, W], uint8 or uint16."""
+    write_bytes(path, cv2.imencode(".png", values)[1].tobytes())
 
 
 def blend(image: np.ndarray, label: np.ndarray, colors: Sequence[Sequence[int]], opacity: float = 0.5) -> np.ndarray:

@@ -30,7 +30,7 @@ def subject(folder, pixel=CENTER):
 def test_every_block_has_its_pictures(tmp_path):
     written = cpt.draw(arrays(), subject(tmp_path / "new"))
     expected = ["photo_masks.png", *[f"photo_{kind}_{i}.png" for i in (2, 1, 0) for kind in ("attention", "memory")]]
-    assert [path.name for path in written] == expected
+    assert [path.name for path in written] == expected == [f"photo_{name}.png" for name in cpt.PICTURES]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(expected)
     assert all(cv2.imread(str(path)).std() > 0 for path in written)
 

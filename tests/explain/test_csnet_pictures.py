@@ -25,7 +25,7 @@ def test_picture_is_written(tmp_path):
     features = np.random.default_rng(0).standard_normal((1, 5, 3, 4)).astype(np.float32)
     image = np.full((30, 40, 3), 100, np.uint8)
     written = csnet.draw({"consistent": features}, Subject(image, [], [], (29, 10), tmp_path / "new", "photo"))
-    assert written == [tmp_path / "new" / "photo_similarity.png"]
+    assert written == [tmp_path / "new" / f"photo_{name}.png" for name in csnet.PICTURES]
     assert cv2.imread(str(written[0])).std() > 0
 
 

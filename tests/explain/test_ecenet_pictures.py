@@ -31,7 +31,7 @@ def arrays():
 
 def test_pictures_are_written(tmp_path):
     written = ecenet.draw(arrays(), Subject(IMAGE, CLASSES, COLORS, (0, 0), tmp_path / "new", "photo"))
-    assert [path.name for path in written] == ["photo_masks.png", "photo_diversity.png"]
+    assert [path.name for path in written] == [f"photo_{name}.png" for name in ecenet.PICTURES]
     for path in written:
         assert min(cv2.imread(str(path)).shape[:2]) > 100
 

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from src.api import Model, check_pixel
 from src.data.decoding import decode_image
 from src.data.image_file import read_image
 from src.errors import UserError
-from src.report.images import blend, colorize, write_image
+from src.report.images import blend, colorize, write_gray, write_image
 
 
 def draw(rgb: np.ndarray, ids: np.ndarray, colors: Sequence[Sequence[int]], side_by_side: bool) -> np.ndarray:
@@ -45,6 +44,6 @@ def segment_image(
         raise UserError(f"{path}: {error}") from None
     write_image(stem.with_name(f"{stem.name}_color.png"), colorize(ids, model.colors))
     write_image(stem.with_name(f"{stem.name}_{shown}.png"), draw(rgb, ids, model.colors, shown == "side_by_side"))
-    cv2.imwrite(str(stem.with_name(f"{stem.name}.png")), ids)
+    write_gray(stem.with_name(f"{stem.name}.png"), ids)
     if explanation:
         explanation.write(stem.parent, stem.name, place)
