@@ -4,11 +4,14 @@ python train.py --config config/fpn_resnet18_camvid.yaml --set data.root=CamVid
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from src.config import dump_config, load_config
 from src.errors import run_command
+
+INTERRUPTED = 130  # the shell's status for Ctrl-C; a script that calls train.py stops as well
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,8 +48,11 @@ def main() -> None:
         return
 
     from src.jobs.training import train
+    from src.parallel import rank
 
-    sys.exit(train(config, output, arguments.resume))
+    stopped_by = train(config, output, arguments.resume)
+    if stopped_by == signal.SIGINT and rank() == 0:  # one worker tells it for all
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

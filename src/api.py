@@ -239,14 +239,16 @@ def train(
 
     Raises:
         UserError: of every part; nothing is lost that a checkpoint holds.
-        KeyboardInterrupt: after Ctrl-C; the training is saved, and the same call continues it.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, which are heard in the main thread alone; the training is saved,
+            and the same call continues it.
     """
     from src.jobs.training import train as run  # a program that only predicts does without
 
     settings = make_config(dict(config), overrides) if isinstance(config, Mapping) else load_config(config, overrides)
     with device.execution_mode(settings.device.mode):
-        if run(settings, output, resume):
-            raise KeyboardInterrupt
+        stopped_by = run(settings, output, resume)
+    if stopped_by:
+        raise KeyboardInterrupt(stopped_by)
     return Path(output)
 
 

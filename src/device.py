@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from src.errors import UserError
 from src.native import library
 from src.native.build import BuildError
 from src.native.start import start
+from src.signals import in_main_thread
 
 MODES = {"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}
 
@@ -79,7 +79,7 @@ def keep_signal_handlers() -> None:
 
     Its own handler ends the process at once, without saving. Call this after anything that may have compiled.
     """
-    if threading.current_thread() is threading.main_thread():
+    if in_main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.getsignal(number))
 

@@ -1,10 +1,21 @@
 """One kind of error for a user's mistakes, and the way every command ends on it."""
 
 import errno
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from difflib import get_close_matches
+
+# Of system errors that a user can mend; others are bugs.
+MENDS: dict[int | None, str] = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EACCES: "allow it, or name another path,",
+    errno.EPERM: "allow it, or name another path,",
+    errno.EROFS: "name another path",
+    errno.EISDIR: "remove the folder, or name another path,",
+}
 
 
 class UserError(Exception):
@@ -28,20 +39,23 @@ def listing(lines: list[str], limit: int = 20) -> str:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``: exit status 2 and a short message on a `UserError` or full disk, 130 on Ctrl-C."""
+    """Run a command's ``main``: exit status 2 and a short message on a `UserError` or one of `MENDS`, 130 on Ctrl-C.
+
+    A KeyboardInterrupt may name another signal (`src.signals.interruptible`): the status is then 128 and its number.
+    """
     try:
         main()
     except UserError as error:
         _complain(f"error: {error}")
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in MENDS:
             raise
-        _complain(f"error: {error.filename or 'writing'}: {error.strerror}; make room and try again")
+        _complain(f"error: {error.filename or 'writing'}: {error.strerror}; {MENDS[error.errno]} and try again")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         _complain("interrupted")
-        sys.exit(130)
+        sys.exit(128 + (interrupt.args[0] if interrupt.args else signal.SIGINT))
 
 
 def _complain(message: str) -> None:

@@ -11,6 +11,10 @@ import pytest
 from src.launch.cluster import free_port
 
 ROOT = Path(__file__).parents[1]
+# Makes standard input the terminal of the process, and becomes the program.
+IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 def run_inside(monkeypatch, program: str, *arguments: str) -> int:
@@ -27,7 +31,10 @@ def run_inside(monkeypatch, program: str, *arguments: str) -> int:
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    """Start a program of the project in a process of its own, its output in one pipe, line by line."""
+    """Start a program of the project in a process of its own, its output in one pipe, line by line.
+
+    It has no terminal, whether the tests have one or not.
+    """
     return subprocess.Popen(
         [sys.executable, "-u", *map(str, arguments)],
         cwd=ROOT,
@@ -35,7 +42,25 @@ def start(*arguments: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
     )
+
+
+def start_in_terminal(*arguments: str) -> tuple[subprocess.Popen, int]:
+    """The same in the foreground of a terminal; what is written to the returned file descriptor is typed there."""
+    keyboard, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, sys.executable, "-u", *map(str, arguments)],
+        cwd=ROOT,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    os.close(terminal)
+    return process, keyboard
 
 
 def read_until(process: subprocess.Popen, text: str) -> str:

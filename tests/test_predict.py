@@ -1,6 +1,7 @@
 """What predict finds, how it calls the results, and videos with a network that is a formula."""
 
 import re
+import signal
 from types import SimpleNamespace
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from src import api
 from src.errors import UserError
-from src.tools.predict.frames import Frames
+from src.tools.predict.frames import Frames, VideoFile
 from src.tools.predict.inputs import Input, check_targets, find_inputs
 from src.tools.predict.videos import Smoother, segment_video
 from tests.commands import run_inside
@@ -193,17 +194,42 @@ class Camera:
         pass
 
 
+def use_camera(monkeypatch):
+    """Files are read as ever."""
+    opened = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: (Camera if isinstance(source, int) else opened)(source))
+
+
 def test_a_camera_runs_until_ctrl_c(tmp_path, monkeypatch):
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    use_camera(monkeypatch)
     line = segment_video(Brightness(), Input(0, "camera_0"), tmp_path / "camera.mp4")
     assert "3 frames" in line and "; 1 could not be read" in line
     monkeypatch.undo()
     assert len(list(Frames(tmp_path / "camera.mp4"))) == 3
 
 
+def test_sigterm_ends_a_camera_and_keeps_the_video(tmp_path, monkeypatch):
+    """As MindSpore makes of Ctrl-C while a graph runs."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def read(self):
+        self.reads += 1
+        if self.reads == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return True, np.zeros((32, 32, 3), np.uint8)
+
+    monkeypatch.setattr(Camera, "read", read)
+    use_camera(monkeypatch)
+    line = segment_video(Brightness(), Input(0, "camera_0"), tmp_path / "camera.mp4")
+    assert "3 frames" in line
+    assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.undo()
+    assert len(list(Frames(tmp_path / "camera.mp4"))) == 3
+
+
 def test_no_camera(monkeypatch):
     monkeypatch.setattr(Camera, "isOpened", lambda _: False)
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    use_camera(monkeypatch)
     with pytest.raises(UserError, match="--input 7: there is no such camera"):
         Frames(7)
 
@@ -213,6 +239,20 @@ def test_a_video_that_cannot_be_written(film, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="this OpenCV cannot write it"):
         segment_video(Brightness(), Input(film, "film"), tmp_path / "out" / "film.mp4")
     assert not list((tmp_path / "out").glob("*.mp4"))
+
+
+def test_a_video_of_which_frames_are_lost_is_not_kept(film, tmp_path, monkeypatch):
+    """As on a full disk: OpenCV says nothing."""
+    add = VideoFile.add
+
+    def lose(self, frame):
+        add(self, frame)
+        self.frames += 1
+
+    monkeypatch.setattr(VideoFile, "add", lose)
+    with pytest.raises(UserError, match=r"out.film.mp4: \d+ of \d+ frames could be written; make room and try again"):
+        segment_video(Brightness(), Input(film, "film"), tmp_path / "out" / "film.mp4")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_an_interrupted_file_leaves_what_was_done(film, tmp_path, monkeypatch):
@@ -257,3 +297,12 @@ def test_bad_numbers(small_config, film, tmp_path, monkeypatch, capsys, extra, m
     arguments = ["--config", small_config, "--checkpoint", "x.ckpt", "--input", film, "--output", tmp_path / "out"]
     assert run_inside(monkeypatch, "src.tools.predict", *arguments, *extra) == 2
     assert message in capsys.readouterr().err
+
+
+def test_pictures_of_the_inside_that_would_replace_a_result(tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", "ecenet")
+    for name in ("a", "a_masks"):
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), np.zeros((40, 40, 3), np.uint8))
+    arguments = ["--checkpoint", run, "--input", tmp_path / "*.jpg", "--output", tmp_path / "out"]
+    assert run_inside(monkeypatch, "src.tools.predict", *arguments, "--explain") == 2
+    assert f"both results would be {tmp_path / 'out' / 'a_masks.png'}; rename one of them" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Train a network: data, model, losses, optimizer, loop."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,14 +23,14 @@ from src.training.trainer import Trainer
 from src.weights.fine_tuning import load_initial
 
 
-def train(config: Config, output: str | Path, resume: str = "auto") -> int:
+def train(config: Config, output: str | Path, resume: str = "auto") -> signal.Signals | None:
     """Train into the run folder ``output``, or continue the run that is in it; print what happens.
 
     Args:
         resume: ``auto`` (continue if there is a run), ``never``, or the path of a ``last.ckpt``.
 
     Returns:
-        The exit status of ``train.py``: 0, or 130 after Ctrl-C.
+        The signal that stopped it before its end, or None.
 
     Raises:
         UserError: of every part; nothing is lost that a checkpoint holds.
@@ -54,7 +55,7 @@ def train(config: Config, output: str | Path, resume: str = "auto") -> int:
     trainer.check_same_start()
     if trainer.progress.step >= config.train.iterations:
         print(f"{folder.path}: already trained to step {trainer.progress.step}; nothing to do")
-        return 0
+        return None
     shared = f", shared by {trainer.workers} workers" if trainer.workers > 1 else ""
     steps = f"{config.train.iterations} steps of {config.train.batch_size} images{shared}"
     print(

@@ -4,9 +4,13 @@ import signal
 
 from tqdm import tqdm
 
+from src.signals import in_main_thread, meant
+
 
 class Interrupt:
     """Turns the first signal into a request; a second Ctrl-C stops at once, without saving.
+
+    Outside the main thread signals cannot be had: there nothing is requested.
 
     Attributes:
         signal: the signal received, or None.
@@ -14,16 +18,19 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         self.signal: signal.Signals | None = None
-        self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM) if in_main_thread() else ()
+        self.before = {number: signal.signal(number, self._ask) for number in numbers}
         return self
 
-    def _ask(self, number: int, _) -> None:
-        self.signal = signal.Signals(number)
-        signal.signal(signal.SIGINT, self.before[signal.SIGINT])
-        what = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        again = " (again to stop without saving)" if number == signal.SIGINT else ""
+    def _ask(self, number: int, _: object) -> None:
+        found = meant(number)
+        if found == signal.SIGINT and self.signal:
+            raise KeyboardInterrupt
+        self.signal = found
+        what = "Ctrl-C" if found == signal.SIGINT else "SIGTERM"
+        again = " (again to stop without saving)" if found == signal.SIGINT else ""
         tqdm.write(f"{what}: finishing this step, then saving{again}")
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)

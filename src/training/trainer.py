@@ -38,8 +38,6 @@ from src.training.same_start import check_same_start
 from src.training.step_builder import build_step
 from src.training.train_step import TrainStep
 
-INTERRUPTED = 130  # the shell's status for Ctrl-C; a script that calls train.py stops as well
-
 
 @dataclass
 class Progress:
@@ -104,8 +102,8 @@ class Trainer:
             tensors |= {TRAIN + parameter.name: parameter.asnumpy() for parameter in self.step_cell.state()}
             check_same_start(self.progress.step, checksum(tensors), self.folder)
 
-    def run(self) -> int:
-        """Train to the last iteration; return the exit status (0, or 130 after Ctrl-C)."""
+    def run(self) -> signal.Signals | None:
+        """Train to the last iteration; return the signal that stopped it before, of any worker, or None."""
         train, progress = self.config.train, self.progress
         heartbeat.tick(progress.step)
         if self.chief:
@@ -135,10 +133,11 @@ class Trainer:
                     self._evaluate(console)
                 if score_now or last or stopped or step % train.checkpoint_every == 0:
                     self._save_last()
-        return self._finish(stopped, interrupt)
+        self._finish(stopped, interrupt)
+        return (interrupt.signal or signal.SIGTERM) if stopped else None
 
-    def _finish(self, stopped: bool, interrupt: Interrupt) -> int:
-        """Draw the curves and say how it ended; return the exit status."""
+    def _finish(self, stopped: bool, interrupt: Interrupt) -> None:
+        """Draw the curves and say how it ended."""
         if self.chief:
             draw_curves(self.folder.curves, self.folder.read_metrics())
             if self.config.report.write:
@@ -150,7 +149,6 @@ class Trainer:
                 print(f"{place}; saved {self.folder.last}; the same command continues")
         wait_for_all()  # whoever ends first must not be taken for dead while the first still writes
         heartbeat.finish()
-        return INTERRUPTED if stopped and self.chief and interrupt.signal == signal.SIGINT else 0
 
     def _update(self, batches, interrupt: Interrupt, sunk: Callable | None) -> tuple[dict[str, float], float]:
         """One update, or with sinking ``sink_size`` of them; return the numbers of the last and the seconds it took."""

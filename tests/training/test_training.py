@@ -1,6 +1,7 @@
 """train.py as a user meets it: the run's folder, resuming bit for bit, kills, Ctrl-C, divergence."""
 
 import json
+import os
 import shutil
 import signal
 
@@ -10,7 +11,7 @@ import pytest
 from src.checkpoint import load_checkpoint
 from src.config import load_config
 from src.report.curves import loss_parts
-from tests.commands import read_until, run_inside, start
+from tests.commands import read_until, run_inside, start, start_in_terminal
 
 
 def metrics(folder):
@@ -86,10 +87,11 @@ def test_finished_run_is_left_as_it_is(straight, small_config, monkeypatch, capf
 
 def test_ctrl_c_saves_what_was_trained(straight, small_config, tmp_path):
     folder = tmp_path / "interrupted"
-    process = start("train.py", "--config", small_config, "--output", folder)
+    process, keyboard = start_in_terminal("train.py", "--config", small_config, "--output", folder)
     read_until(process, "step 2/6")
-    process.send_signal(signal.SIGINT)
+    os.write(keyboard, b"\x03")
     output, _ = process.communicate()
+    os.close(keyboard)
     assert process.returncode == 130, output
     assert "Traceback" not in output
     step = load_checkpoint(folder / "checkpoints" / "last.ckpt").meta["step"]

@@ -73,8 +73,14 @@ def main() -> None:
     check(arguments, config.model.decoder.name)
     shown = "side_by_side" if arguments.side_by_side else "overlay"
 
+    inside: list[str] = []
+    if arguments.explain:
+        from src.explain import PICTURES
+
+        inside = [f"_{name}.png" for name in PICTURES[config.model.decoder.name]]
+
     def endings(item: Input) -> tuple[str, ...]:
-        return (f"_{shown}.mp4",) if item.moving else (".png", "_color.png", f"_{shown}.png")
+        return (f"_{shown}.mp4",) if item.moving else (".png", "_color.png", f"_{shown}.png", *inside)
 
     check_targets(inputs, endings, output)
 

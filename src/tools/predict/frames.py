@@ -83,6 +83,7 @@ class VideoFile:
         self.path, self.rate = path, rate
         self.beside = path.with_name(f".{path.stem}.writing{path.suffix}")
         self.writer: cv2.VideoWriter | None = None
+        self.frames = 0
 
     def add(self, frame: np.ndarray) -> None:
         """Append an RGB frame; all have the size of the first. Of an odd side the last pixel is left out.
@@ -100,11 +101,20 @@ class VideoFile:
                 )
             self.writer = writer
         self.writer.write(frame[..., ::-1])
+        self.frames += 1
 
     def finish(self) -> bool:
-        """Close and rename; return whether there is a file."""
+        """Close, count what has reached the disk, and rename; return whether there is a file.
+
+        Raises:
+            UserError: not all frames have reached the disk, as when it is full.
+        """
         if self.writer is None:
             return False
         self.writer.release()
+        found = int(cv2.VideoCapture(str(self.beside)).get(cv2.CAP_PROP_FRAME_COUNT))
+        if found != self.frames:
+            self.beside.unlink(missing_ok=True)
+            raise UserError(f"{self.path}: {found} of {self.frames} frames could be written; make room and try again")
         self.beside.replace(self.path)
         return True

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from src.api import Model
 from src.errors import UserError
+from src.signals import interruptible
 from src.tools.predict.frames import Frames, VideoFile
 from src.tools.predict.images import draw
 from src.tools.predict.inputs import Input
@@ -45,15 +46,16 @@ def segment_video(
 
     Raises:
         UserError: no frame can be read, or it cannot be segmented.
-        KeyboardInterrupt: of Ctrl-C in a file; with a camera it is the usual end. What was done is kept.
+        KeyboardInterrupt: of Ctrl-C or SIGTERM in a file; with a camera it is the usual end. What was done is kept.
     """
     frames = Frames(item.source, limit)
     video, segment = VideoFile(target, frames.rate), Smoother(model, smooth)
     moments: list[float] = []
     try:
-        for rgb in tqdm(frames, desc=str(item.source), total=frames.expected, unit="frame", disable=None):
-            video.add(draw(rgb, segment(rgb), model.colors, side_by_side))
-            moments.append(time.perf_counter())
+        with interruptible():
+            for rgb in tqdm(frames, desc=str(item.source), total=frames.expected, unit="frame", disable=None):
+                video.add(draw(rgb, segment(rgb), model.colors, side_by_side))
+                moments.append(time.perf_counter())
     except UserError as error:
         raise UserError(f"{item.source}: frame {frames.read}: {error}") from None
     except KeyboardInterrupt:
