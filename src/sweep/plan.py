@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,11 @@ class Run:
         return self.folder.path / "features"
 
     @property
+    def name(self) -> str:
+        """Its folder below the sweep's."""
+        return f"{self.variant}/seed_{self.seed}"
+
+    @property
     def label(self) -> str:
         """How messages call it."""
         return f"{self.variant}, seed {self.seed}"
@@ -94,6 +100,21 @@ class Sweep:
     folder: Path
     settings: SweepFile
     runs: list[Run]
+
+    def matching(self, patterns: list[str]) -> list[Run]:
+        """The runs whose variant, or ``VARIANT/seed_N``, matches one of the patterns of a shell.
+
+        Raises:
+            UserError: a pattern matches none.
+        """
+        found: list[Run] = []
+        for pattern in patterns:
+            matched = [run for run in self.runs if any(fnmatchcase(name, pattern) for name in (run.variant, run.name))]
+            if not matched:
+                known = ", ".join(run.name for run in self.runs)
+                raise UserError(f"--only {pattern}: matches no run of {self.file}; it has {known}")
+            found += matched
+        return [run for run in self.runs if run in found]
 
     def check_folders(self) -> None:
         """Refuse to go on in the folders of other runs.

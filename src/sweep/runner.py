@@ -44,16 +44,16 @@ def in_use(sweep: Sweep) -> bool:
         return True
 
 
-def run_sweep(sweep: Sweep) -> int:
-    """Run the sweep; return the exit status: 0, 1 if a run has not finished, or that of a signal.
+def run_sweep(sweep: Sweep, chosen: list[Run]) -> int:
+    """Run the chosen ones of the sweep's runs; the table has all. Return the exit status: 0, 1 if a run has not finished, or that of a signal.
 
     Raises:
         UserError: the folder is in use, or holds runs with other settings.
     """
     with claimed(sweep) as lock, Relay(lock) as relay:
         sweep.check_folders()
-        total, left = len(sweep.runs), []
-        for number, run in enumerate(sweep.runs, 1):
+        total, left = len(chosen), []
+        for number, run in enumerate(chosen, 1):
             record = read_record(run)
             if record.status != FINISHED or _lacks_report(sweep, run):
                 print(f"[{number}/{total}] {run.label}: {shown(run.train)}", flush=True)

@@ -24,9 +24,16 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train variants with several seeds and compare them.")
     parser.add_argument("file", type=Path, metavar="FILE", help="the sweep, in YAML")
     parser.add_argument("--output", type=Path, metavar="DIR", help="for the runs and the table (default: runs/<file>)")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--list", action="store_true", help="print the commands and stop")
-    only.add_argument("--table", action="store_true", help="write the table from what there is and stop")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=["*"],
+        metavar="PATTERN",
+        help="the runs whose variant, or VARIANT/seed_N, matches one of these, such as 'fpn*/seed_0' (default: all)",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--list", action="store_true", help="print the commands and stop")
+    action.add_argument("--table", action="store_true", help="write the table from what there is and stop")
     return parser.parse_args()
 
 
@@ -34,13 +41,14 @@ def main() -> None:
     """Check everything, then run or show."""
     arguments = parse_arguments()
     sweep = read_sweep(arguments.file, arguments.output)
+    chosen = sweep.matching(arguments.only)
     if arguments.list:
-        for run in sweep.runs:
+        for run in chosen:
             print(shown(run.train))
         return
     check_writable(sweep.folder)
     if not arguments.table:
-        sys.exit(run_sweep(sweep))
+        sys.exit(run_sweep(sweep, chosen))
     if not sweep.folder.is_dir():
         raise UserError(f"{sweep.folder}: no such folder; run the sweep first, or name its --output")
     print(write_table(sweep, in_use(sweep)).read_text(encoding="utf-8"), end="")

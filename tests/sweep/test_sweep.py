@@ -102,6 +102,22 @@ def test_seeds_are_the_outer_loop_and_list_runs_nothing(write, sweep, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_only_some_runs(write, sweep, tmp_path):
+    status, printed = sweep(write(), "--only", "fast", "*/seed_3", "--list")
+    found = [line.partition("--output ")[2].split()[0] for line in printed.splitlines()]
+    assert status == 0
+    assert found == [f"{tmp_path / 'out'}/{name}" for name in ("fast/seed_0", "plain/seed_3", "fast/seed_3")]
+    status, printed = sweep(write(), "--only", "plain/seed_0")
+    assert status == 0 and printed.count("trained from step 0") == 1
+    runs = table(tmp_path)["variants"]
+    assert [run["status"] for name in ("plain", "fast") for run in runs[name]["runs"]] == ["finished"] + 3 * [
+        "not started"
+    ]
+    status, printed = sweep(write(), "--only", "slow*")
+    assert status == 2
+    assert "--only slow*: matches no run of" in printed and "plain/seed_0, fast/seed_0, plain/seed_3" in printed
+
+
 def test_finished_runs_are_left_alone_and_new_ones_added(write, sweep, tmp_path):
     assert sweep(write())[0] == 0
     before = (tmp_path / "out" / "plain" / "seed_0" / "sweep.json").read_text()
