@@ -45,7 +45,10 @@ def in_use(sweep: Sweep) -> bool:
 
 
 def run_sweep(sweep: Sweep, chosen: list[Run]) -> int:
-    """Run the chosen ones of the sweep's runs; the table has all. Return the exit status: 0, 1 if a run has not finished, or that of a signal.
+    """Run the chosen ones of the sweep's runs; the table has all.
+
+    Returns:
+        The exit status: 0, 1 if a chosen run has not finished, or that of a signal.
 
     Raises:
         UserError: the folder is in use, or holds runs with other settings.
