@@ -71,7 +71,7 @@ def _curves(lines: list[dict[str, Any]], most_points: int) -> tuple[dict[str, di
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         groups.setdefault(line.get("split", TRAINING), []).append(line)
-    every = 1 + len(groups.get(TRAINING, ())) // most_points
+    every = max(1, -(-len(groups.get(TRAINING, ())) // most_points))
     curves = {}
     for split, group in groups.items():
         shown = group[:: every if split == TRAINING else 1]
