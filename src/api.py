@@ -2,7 +2,7 @@
 
     from src.api import load
 
-    model = load("pretrained/NAME.ckpt")     # or a run folder, an exported .mindir or .onnx
+    model = load("runs/quickstart")          # a run folder, a .ckpt, an exported .mindir or .onnx
     result = model.predict(rgb)              # uint8 [H, W, 3]
     result.ids, result.probabilities, result.overlay(), result.areas()
     model.explain(rgb).write("pictures")     # ECENet, CPT, C-S Net

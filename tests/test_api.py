@@ -1,5 +1,6 @@
-"""The project from Python: results, explanations, threads, and whatever was imported before."""
+"""The project from Python: results, explanations, training, threads, and whatever was imported before."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -8,11 +9,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from src.api import Explanation, Result, load
+from src.api import Explanation, Result, evaluate, load, train
 from src.data.shapes import SHAPES
 from src.errors import UserError
 from src.models.decoders.ecenet import ECENet
 from tests.commands import ROOT
+from tests.conftest import SMALL
 from tests.untrained import write_run
 
 RGB = np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8)
@@ -91,6 +93,21 @@ def test_what_is_no_image(model, image, found):
 def test_too_small(model):
     with pytest.raises(UserError, match="an image of 20x80 is too small"):
         model.predict(RGB[:20])
+
+
+def test_train_and_evaluate(tmp_path):
+    """From a dictionary to a run folder, its scores and its model; the caller's mode stays."""
+    config = {**SMALL, "data": {**SMALL["data"], "records": str(tmp_path / "records")}, "device": {"mode": "pynative"}}
+    folder = train(config, tmp_path / "run", overrides=["train.iterations=2", "train.eval_every=2"])
+    assert folder == tmp_path / "run" and (folder / "report.html").is_file()
+    scores = evaluate(folder)
+    logged = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert scores["mIoU"] == pytest.approx(logged["mIoU"]) and scores["images"] == 6
+    assert scores["protocol"]["mode"] == "whole" and len(scores["per_class"]) == len(SHAPES.classes)
+    assert load(folder).predict(RGB).ids.shape == (64, 80)
+    assert ms.get_context("mode") == ms.GRAPH_MODE
+    with pytest.raises(UserError, match="already holds a run"):
+        train(config, folder, resume="never")
 
 
 def test_mindspore_and_pyplot_imported_first(run):

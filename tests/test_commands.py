@@ -11,6 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from src.api import load
+from src.errors import UserError
 from src.inference.exported import open_exported
 from src.models.flattening import FlattenedLevels
 from tests.commands import ROOT, run_inside
@@ -81,6 +83,13 @@ def test_checkpoint_and_exported_file_have_one_score(trained, small_config, tmp_
     assert run_inside(monkeypatch, "eval.py", *arguments) == 0
     third = json.loads((tmp_path / "c" / "eval.json").read_text())
     assert first["mIoU"] == pytest.approx(third["mIoU"], abs=0.1)  # the weights are rounded to fp16
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    expected = load(trained).predict(rgb).probabilities
+    for path, tolerance in ((exported, 1e-4), (stem.with_suffix(".onnx"), 1e-2)):
+        model = load(path)
+        np.testing.assert_allclose(model.predict(rgb).probabilities, expected, atol=tolerance)
+        with pytest.raises(UserError, match="an exported file explains nothing"):
+            model.explain(rgb)
 
 
 def test_slide_and_flip_through_the_command(trained, small_config, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from src.report.runs import read_runs
 from src.report.shown_images import collect, select
 
 IMAGES = 500  # at most
-MOST_BYTES = 24_000_000  # of pictures, as text
+MOST_BYTES = 28_000_000  # of a page; images are left out until it has no more
 # In the order in which they need each other.
 SCRIPTS = (
     "common.js", "overview.js", "curves.js", "config.js", "tables.js", "classes.js", "matrix.js", "layers.js",
@@ -41,34 +41,35 @@ def write_report(folders: Sequence[Path], output: Path, images: int = IMAGES) ->
 
 def build_page(runs: list[dict[str, Any]], images: int = IMAGES) -> str:
     """Return the page of ``runs`` (from `read_runs`)."""
-    groups = collect(runs)
-    shown, pictures = select(groups, images, MOST_BYTES)
     evaluated = [run["evaluation"] for run in runs if run["evaluation"]]
-    data = {
+    data: dict[str, Any] = {
         "created": now(),
         "commit": commit(),
         "runs": [_without_images(run) for run in runs],
-        "images": shown,
         "imagesScored": max((evaluation["scores"]["images"] for evaluation in evaluated), default=0),
     }
-    parts = {
-        "title": escape(", ".join(run["name"] for run in runs)),
-        "style": _asset("uplot/uPlot.min.css") + _asset("page.css"),
-        "library": _asset("uplot/uPlot.iife.min.js"),
-        "data": embed(data),
-        "pictures": embed(pictures),
-        "script": "\n".join(_asset(name) for name in SCRIPTS),
-    }
-    page = _asset("page.html")
-    for name, text in parts.items():
-        before, after = page.split(f"<!--{name}-->")
-        page = before + text + after
-    return page
+    page = _fill(
+        _asset("page.html"),
+        title=escape(", ".join(run["name"] for run in runs)),
+        style=_asset("uplot/uPlot.min.css") + _asset("page.css"),
+        library=_asset("uplot/uPlot.iife.min.js"),
+        script="\n".join(_asset(name) for name in SCRIPTS),
+    )
+    room = MOST_BYTES - len(page.encode()) - len(embed(data))
+    data["images"], pictures = select(collect(runs), images, room)
+    return _fill(page, data=embed(data), pictures=embed(pictures))
 
 
 def embed(data: Any) -> str:
     """JSON that cannot end the script element it stands in, nor open a comment there."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _fill(page: str, **parts: str) -> str:
+    for name, text in parts.items():
+        before, after = page.split(f"<!--{name}-->")
+        page = before + text + after
+    return page
 
 
 def _without_images(run: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ EVALUATION = "report.json"  # in the folder of a training or of an evaluation
 VERSION = 1  # of that file
 TRAINING = ""  # the name of the training steps among those of the splits
 MOST_POINTS = 3000  # of a curve; of longer ones every second, third, ... point is shown
+ALL_POINTS = 60_000  # of the curves of all runs that are drawn over each other
 
 
 def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -30,10 +31,11 @@ def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
     for folder, path in zip(folders, paths, strict=True):
         if paths.count(path) > 1:
             raise UserError(f"{folder}: is given twice; name every run once")
-    return [{"name": name, **_read_run(folder)} for name, folder in zip(short_names(paths), folders, strict=True)]
+    most = max(1, min(MOST_POINTS, ALL_POINTS // max(1, len(paths))))
+    return [{"name": name, **_read_run(folder, most)} for name, folder in zip(short_names(paths), folders, strict=True)]
 
 
-def _read_run(folder: Path) -> dict[str, Any]:
+def _read_run(folder: Path, most_points: int) -> dict[str, Any]:
     config, lines = folder / "config.yaml", read_lines(folder / "metrics.jsonl")
     evaluation = _read_evaluation(folder / EVALUATION)
     if not folder.is_dir():
@@ -42,7 +44,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"{folder}: holds no run: neither the metrics.jsonl of train.py nor the {EVALUATION} of eval.py was found"
         )
-    curves, every = _curves(lines)
+    curves, every = _curves(lines, most_points)
     return {
         "folder": str(folder),
         "config": flat_keys(load_config(config)) if config.is_file() else (evaluation or {}).get("config", {}),
@@ -64,12 +66,12 @@ def _read_evaluation(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _curves(lines: list[dict[str, Any]]) -> tuple[dict[str, dict[str, list]], int]:
+def _curves(lines: list[dict[str, Any]], most_points: int) -> tuple[dict[str, dict[str, list]], int]:
     """Columns of the lines of metrics.jsonl: of the training steps, and of the evaluations of each split."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         groups.setdefault(line.get("split", TRAINING), []).append(line)
-    every = 1 + len(groups.get(TRAINING, ())) // MOST_POINTS
+    every = max(1, -(-len(groups.get(TRAINING, ())) // most_points))
     curves = {}
     for split, group in groups.items():
         shown = group[:: every if split == TRAINING else 1]

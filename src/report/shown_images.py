@@ -1,5 +1,6 @@
 """Which images of the runs a report shows: those of several runs side by side, bounded in number and bytes."""
 
+import json
 from typing import Any
 
 
@@ -23,16 +24,19 @@ def collect(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def select(groups: list[dict[str, Any]], images: int, most_bytes: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """Choose at most ``images`` of them, whose pictures have at most ``most_bytes``: one half the worst ones, and one
-    half spread evenly over the others.
+    """Choose at most ``images`` of them, whose scores and pictures take at most ``most_bytes`` of a page: one half the
+    worst ones, and one half spread evenly over the others.
 
     Returns:
         The images, with numbers of pictures in place of the pictures; the pictures.
     """
     groups = sorted(groups, key=lambda group: -_wrong(group))
+    sizes = [_bytes(group) for group in groups]
     count = min(images, len(groups))
-    while sum(map(_bytes, chosen := _halves(groups, count))) > most_bytes:
+    chosen = _halves(len(groups), count)
+    while sum(sizes[place] for place in chosen) > max(most_bytes, 0):
         count = count * 9 // 10
+        chosen = _halves(len(groups), count)
     pictures: list[str] = []
 
     def number(picture: str) -> int:
@@ -40,7 +44,7 @@ def select(groups: list[dict[str, Any]], images: int, most_bytes: int) -> tuple[
         return len(pictures) - 1
 
     shown = []
-    for group in chosen:
+    for group in (groups[place] for place in chosen):
         results = {
             run: {**result, "prediction": number(result["prediction"])} for run, result in group["results"].items()
         }
@@ -48,10 +52,11 @@ def select(groups: list[dict[str, Any]], images: int, most_bytes: int) -> tuple[
     return shown, pictures
 
 
-def _halves(groups: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def _halves(total: int, count: int) -> list[int]:
+    """Of ``total`` places ``count``: one half the first ones, one half spread evenly over the others."""
     worst = (count + 1) // 2
-    others, spread = groups[worst:], count - worst
-    return groups[:worst] + [others[index * len(others) // spread] for index in range(spread)]
+    others, spread = total - worst, count - worst
+    return [*range(worst), *(worst + index * others // spread for index in range(spread))]
 
 
 def _wrong(group: dict[str, Any]) -> float:
@@ -60,4 +65,5 @@ def _wrong(group: dict[str, Any]) -> float:
 
 
 def _bytes(group: dict[str, Any]) -> int:
-    return len(group["photo"]) + len(group["label"]) + sum(len(r["prediction"]) for r in group["results"].values())
+    """As JSON, with its pictures and the numbers that stand for them."""
+    return len(json.dumps(group)) + 10 * (2 + len(group["results"]))

@@ -25,6 +25,7 @@ from tests.models.small import SMALL_DECODER
 
 SHAPES = load_dataset_info("shapes")
 TOKEN = "a-token"
+MEGAPIXELS = 0.05  # little, so that a large photo is segmented fast
 NOISE = np.random.default_rng(0).random((64, 64, 3))
 PHOTO = cv2.normalize(cv2.GaussianBlur(NOISE, (0, 0), 8), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
@@ -46,6 +47,7 @@ def explored(request, tmp_path_factory):
     for name in ("a", "b"):
         cv2.imwrite(str(photos / f"{name}.png"), PHOTO[..., ::-1])
     (photos / "broken.jpg").write_bytes(b"no image")
+    cv2.imwrite(str(folder / "secret.png"), PHOTO)
     meta = {"classes": list(SHAPES.classes), "colors": [list(color) for color in SHAPES.colors]}
     save_checkpoint(folder / "model.ckpt", build_model(config.model, len(SHAPES.classes)), meta)
     jobs = Jobs()
@@ -53,7 +55,7 @@ def explored(request, tmp_path_factory):
     thread.start()
     try:
         model = jobs.submit(lambda: load(folder / "model.ckpt", folder / "small.yaml")).result()
-        with Server(build_app(Explorer(model, Folder(photos, 1.0)), jobs, TOKEN), 0) as server:
+        with Server(build_app(Explorer(model, Folder(photos, MEGAPIXELS)), jobs, TOKEN), 0) as server:
             address = f"http://127.0.0.1:{server.port}/{TOKEN}/"
             compute = lambda name: jobs.submit(lambda: getattr(model, name)(PHOTO)).result()  # noqa: E731
             yield SimpleNamespace(address=address, compute=compute, decoder=decoder)
@@ -191,6 +193,43 @@ def test_broken_images_are_told_and_left(opened, problems):
     problems.clear()
     opened.click("#images button:text('b.png')")
     settle(opened)
+
+
+@with_one_decoder
+def test_a_photo_of_50_megapixels_is_scaled_down_and_the_page_says_so(opened):
+    data = cv2.imencode(".jpg", np.full((5000, 10000, 3), 128, np.uint8))[1].tobytes()
+    opened.set_input_files("#photo", {"name": "large.jpg", "mimeType": "image/jpeg", "buffer": data})
+    opened.wait_for_selector("#notes:has-text('10000 x 5000 pixels scaled down to 316 x 158')")
+    settle(opened)
+
+
+@with_one_decoder
+def test_nothing_outside_the_folder_is_shown(opened, problems):
+    ask = "async key => (await fetch(`api/segment?${new URLSearchParams({ image: key })}`)).json()"
+    assert "no such image" in opened.evaluate(ask, "folder/../secret.png")["error"]
+    assert len(problems) == 1 and "400" in problems.pop()
+    assert opened.evaluate(ask, "folder/a.png")["height"] == 64
+
+
+@with_one_decoder
+def test_without_the_token_there_is_no_page(page, problems, explored):
+    answer = page.goto(explored.address.replace(TOKEN, "guessed"))
+    assert answer.status == 403 and "it ends with the token" in page.inner_text("body")
+    assert all("403" in problem for problem in problems)
+    problems.clear()
+
+
+@with_one_decoder
+def test_two_pages_at_once(browser, page, explored):
+    other = browser.new_page()
+    for one in (page, other):
+        one.goto(explored.address, wait_until="commit")
+    computed = explored.compute("predict").probabilities
+    for one, column in ((page, 50), (other, 20)):
+        settle(one)
+        click(one, 10, column)
+        assert shown(one, "#pixel") == shares(computed[:, 10, column])
+    other.close()
 
 
 @with_one_decoder

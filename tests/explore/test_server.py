@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import sys
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -135,6 +137,12 @@ def test_another_name_of_this_machine_is_refused(running):
     """Else a page of another site could read the answers by having its name point here."""
     assert get(running, "api/describe", Host="attacker.example")[0].status == 400
     assert get(running, "api/describe", Host=f"localhost:{running.port}")[0].status == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+def test_other_addresses_of_this_machine_have_no_server(running):
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", running.port))
 
 
 def test_every_answer_forbids_requests_to_elsewhere(running):

@@ -73,11 +73,21 @@ def test_images_are_bounded_in_number_and_bytes(small_config, tmp_path):
     groups = collect(read_runs([folder]))
     shown, _ = select(groups, 6, 10**9)
     assert [image["name"] for image in shown] == [f"image{index}" for index in (11, 10, 9, 8, 5, 2)]
-    one = select(groups, 1, 10**9)[1]
-    most = 5 * sum(map(len, one))
-    shown, pictures = select(groups, 12, most)
-    assert 3 <= len(shown) < 12 and sum(map(len, pictures)) <= most
-    assert select(groups, 0, most) == ([], [])
+    one = len(json.dumps(select(groups, 1, 10**9)))
+    shown, pictures = select(groups, 12, 5 * one)
+    assert 3 <= len(shown) < 12 and len(json.dumps((shown, pictures))) <= 5 * one
+    assert select(groups, 0, 5 * one) == select(groups, 12, -1) == ([], [])
+
+
+def test_a_page_is_bounded_whatever_is_in_it(small_config, tmp_path, monkeypatch):
+    wrong = {f"image{index}": index for index in range(12)}
+    runs = read_runs([write_evaluation(tmp_path / "run", small_config, wrong)])
+    without, whole = (len(page.build_page(runs, images)) for images in (0, 12))
+    monkeypatch.setattr(page, "MOST_BYTES", (without + whole) // 2)
+    text = page.build_page(runs)
+    assert without < len(text) <= page.MOST_BYTES and 3 <= len(data_of(text)[0]["images"]) < 12
+    monkeypatch.setattr(page, "MOST_BYTES", 1000)  # less than the page takes without any image
+    assert not data_of(page.build_page(runs))[0]["images"]
 
 
 def test_the_command(small_config, tmp_path, monkeypatch, capfd):

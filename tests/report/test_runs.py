@@ -48,6 +48,13 @@ def test_long_curves_are_thinned(small_config, tmp_path):
     assert len(run["curves"]["val"]["step"]) == 1
 
 
+def test_many_runs_share_the_points(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("src.report.runs.ALL_POINTS", 20)
+    folders = [write_training(tmp_path / name, small_config, [1.0] * 20) for name in ("one", "two")]
+    assert [run["thinned"] for run in read_runs(folders)] == [2, 2]
+    assert read_runs(folders[:1])[0]["thinned"] == 1
+
+
 def test_mistakes(small_config, tmp_path):
     def message(*folders):
         with pytest.raises(UserError) as error:
