@@ -63,9 +63,12 @@ class Job:
 
     Args:
         mark: a name for the job that no other job has; all its processes carry it in their environment.
+        extra: further variables of their environment.
     """
 
-    def __init__(self, place: Cluster, logs: Logs, arguments: list[str], mark: str, limits: Limits):
+    def __init__(
+        self, place: Cluster, logs: Logs, arguments: list[str], mark: str, limits: Limits, extra: dict[str, str]
+    ):
         self.place, self.logs, self.mark, self.limits = place, logs, mark, limits
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.asked: set[int] = set()  # process ids that have had a signal
@@ -79,7 +82,7 @@ class Job:
             "LOCAL_WORLD_SIZE": str(place.local),
             "MS_NODE_TIMEOUT": str(round(limits.silence) + 3600),
         }
-        environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark}
+        environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark, **extra}
         with logs.msrun.open("w") as log:
             self.msrun = subprocess.Popen(
                 command(place, logs.folder, arguments), cwd=ROOT, env=environment, stdout=log,
