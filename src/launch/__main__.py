@@ -54,6 +54,10 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         help="seconds to wait for the other machines (default %(default)g)",
     )  # fmt: skip
     parser.add_argument(
+        "--stall", type=_seconds, default=limits.stall, metavar="S",
+        help="seconds without progress of any worker, after the second step, that end the job (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--restarts", type=_count, default=0, metavar="N",
         help="start again up to N times after a failure, from the last checkpoint (default 0)",
     )  # fmt: skip
@@ -102,7 +106,7 @@ def main() -> None:
         print(f"running: python train.py {' '.join(passed_on)}", flush=True)
         os.execv(sys.executable, [sys.executable, str(ROOT / "train.py"), *passed_on])
     extra = {"LD_PRELOAD": preload(library())} if arguments.slow_network else {}
-    limits = Limits(arguments.silence, arguments.grace, arguments.wait)
+    limits = Limits(arguments.silence, arguments.grace, arguments.wait, arguments.stall)
     asked = Asked()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)

@@ -73,7 +73,7 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
                 hosts.ask(asked.number)
             over = job.over()  # asked before `trouble`, which then knows how it ended
             own = None if _as_asked(job, asked) else job.trouble()
-            trouble = own or hosts.turn(job.workers.step(), over) or _hung(job, asked, limits)
+            trouble = own or hosts.turn(job.workers.step(), over, job.workers.stalled()) or _hung(job, asked, limits)
             if trouble:
                 hosts.report(trouble)
             elif over and hosts.all_done:

@@ -1,6 +1,7 @@
 """What ends a job of one or two hosts, and how fast: launchers with pretended workers, on this machine's loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,17 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers, continue
     assert status == 1
     place = "at step" if continued else ""  # it may not have come to its first step
     assert f"worker 1 has been silent for {SILENCE} s; last heard {place}" in output
+    assert not launchers.left()
+
+
+@pytest.mark.slow
+def test_workers_that_all_wait_are_given_up(launchers):
+    """As where two hosts no longer hear each other and the first hears both."""
+    programs = launchers.both("--stall", 4, pretend="deaf:25")
+    for program in programs:
+        output, status = end(program)
+        assert status == 1
+        assert re.search(r"no worker of any host has made progress for \d s; last heard at step 25", output), output
     assert not launchers.left()
 
 

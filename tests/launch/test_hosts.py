@@ -186,6 +186,27 @@ def test_fault_ends_the_job_and_the_same_command_continues(tmp_path, name):
 
 @slow
 @needs_hosts
+def test_two_hosts_that_no_longer_hear_each_other_end_the_job(tmp_path):
+    """The first hears both, so that no launcher is silent; all workers wait."""
+    with Stand(3) as stand:
+        job = Job(stand, tmp_path, batch_size=6)
+        programs = job.all("--silence", 15, "--stall", 20, overrides=["train.iterations=400"])
+        read_until(programs[0], "step 40/400")
+        stand.part(1, 2)
+        begin = clock.now()
+        found = ends(programs)
+        seconds = clock.now() - begin
+        for output, status in found:
+            assert status == 1, output
+            assert "no worker of any host has made progress for 2" in output  # seconds
+        assert seconds < BOUND
+        saved, last = job.saved(), max(steps(job.output(0)))
+        print(f"\n| two of three hosts parted, --stall 20 | {seconds:.0f} s | {last - saved} steps |")
+        nothing_left(stand)
+
+
+@slow
+@needs_hosts
 def test_restarts_train_to_the_end(tmp_path):
     """A worker is killed, and in the second attempt the scheduler; nobody does anything."""
     with Stand(2) as stand:
