@@ -96,6 +96,11 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     place = cluster(arguments.workers, dict(os.environ))
     check_share(config.train.batch_size // config.train.accumulate, place.workers)
+    if place.workers == 1 and arguments.restarts:
+        raise UserError(
+            f"--restarts: found {arguments.restarts}, expected 0 with one worker, which runs without msrun and the "
+            "launcher; leave it out and start the same command again after a failure"
+        )
     if not shutil.which("msrun", path=search_path()):
         raise UserError("msrun not found; it comes with mindspore: activate the environment that has it")
     overrides = ["--set", *arguments.set] if arguments.set else []
