@@ -240,6 +240,22 @@ def test_restarts_continue_from_what_was_saved_and_a_crash_after_the_end_harms_n
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("host", [0, 1])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+def test_signal_in_the_pause_before_a_restart_stops_all_hosts(launchers, number, status, host):
+    programs = launchers.both("--restarts", 1, "--backoff", 300, pretend="fail:1:3:1")
+    read_until(programs[0], "again in 300 s")
+    read_until(programs[1], "host 0 waits for the end of the pause")
+    programs[host].send_signal(number)
+    ends = [end(program) for program in programs]
+    assert ends[host][1] == status and ends[1 - host][1] == 1, ends
+    words = (
+        f"host {host} was stopped before the start" if host == 0 else "host 1 (127.0.0.1) was stopped before the start"
+    )
+    assert words in ends[1 - host][0]
+
+
+@pytest.mark.slow
 def test_restarts_are_given_up_with_the_reason(launchers):
     program = launchers.start("--restarts", 1, "--backoff", 0.1, hosts=1, pretend="fail:0:3:1")
     output, status = end(program)
