@@ -13,6 +13,7 @@ from mindspore import Tensor, communication, nn, ops
 from src import heartbeat
 
 DIGIT = 1 << 12  # counts are summed in digits of this base: exact in fp32 for up to 4,096 workers
+HEXADECIMAL = 13  # digits of a checksum that travel as one number
 BUCKET = 8 << 20  # gradients summed at a time, in numbers
 
 
@@ -63,6 +64,11 @@ def gather_counts(counts: np.ndarray) -> np.ndarray:
     rows = np.zeros((world_size(), len(counts)), np.int64)
     rows[rank()] = counts
     return sum_counts(rows)
+
+
+def as_counts(checksum: str) -> list[int]:
+    """Hexadecimal digits -> numbers that `gather_counts` takes."""
+    return [int(checksum[start : start + HEXADECIMAL], 16) for start in range(0, len(checksum), HEXADECIMAL)]
 
 
 class SumOverWorkers(nn.Cell):

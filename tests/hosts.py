@@ -150,6 +150,12 @@ class Stand:
         """Cut a host's cable: what is sent disappears, nobody is told."""
         _ip("-n", self.switch, "link", "set", f"port{number}", "nomaster")
 
+    def part(self, one: int, other: int) -> None:
+        """Let two hosts no longer hear each other; the others hear both."""
+        for here, there in ((one, other), (other, one)):
+            nobody = ("lladdr", "02:00:00:00:00:99", "nud", "permanent")
+            _ip("-n", self.hosts[here], "neigh", "replace", self.address(there), *nobody, "dev", "cable")
+
     def mend(self, number: int) -> None:
         """Plug the cable in again."""
         _ip("-n", self.switch, "link", "set", f"port{number}", "master", "bridge")

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from src.data.catalog import load_dataset_info
 from src.data.class_check import check_classes
 from src.data.info import DatasetInfo
 from src.data.mindrecord import write_records
-from src.data.records import Metadata, check_records, read_metadata
+from src.data.records import Metadata, check_records, contents, read_metadata
 from src.errors import UserError
-from src.parallel import local_rank, rank, wait_for_all
+from src.parallel import as_counts, gather_counts, local_rank, rank, wait_for_all, world_size
 from src.schema.data import DataConfig
 
 
@@ -24,7 +26,8 @@ def ensure_records(data: DataConfig, splits: Sequence[str] | None = None) -> Met
             records lack of them is added if ``data.root`` is given.
 
     Raises:
-        UserError: damaged records, records of another data set than the config describes, or a class without a pixel.
+        UserError: damaged records, records of another data set than the config describes, other records than those of
+            another machine, or a class without a pixel.
     """
     used = splits or (data.train_split, data.val_split)
     if rank() == 0:
@@ -33,7 +36,22 @@ def ensure_records(data: DataConfig, splits: Sequence[str] | None = None) -> Met
     if rank() > 0 and local_rank() == 0:
         _ensure_records(data, used)
     wait_for_all()
+    _check_same_everywhere(Path(data.records))
     return read_metadata(data.records)
+
+
+def _check_same_everywhere(records: Path) -> None:
+    """Machines that each wrote records of their own may have had different images."""
+    if world_size() == 1:
+        return
+    found = gather_counts(np.array(as_counts(contents(records)), np.int64))
+    different = [worker for worker in range(len(found)) if (found[worker] != found[0]).any()]
+    if different:
+        names = ", ".join(f"worker {worker}" for worker in different[:7])
+        raise UserError(
+            f"data.records: {records} of {names} holds other images or labels than that of worker 0; expected the "
+            "same on all machines; compare data.root, and remove the wrong records to have them written again"
+        )
 
 
 def _ensure_records(data: DataConfig, used: Sequence[str]) -> None:

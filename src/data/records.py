@@ -123,6 +123,23 @@ class _Piece:
             return hashlib.sha256(file.read(self.length)).hexdigest() == self.sha256
 
 
+def contents(records: str | Path) -> str:
+    """A checksum, in hexadecimal, of what the records hold, taken from their manifest.
+
+    The file metadata.json names the folder that they were made from, which may differ.
+
+    Raises:
+        FileNotFoundError: there are none.
+        OSError, ValueError, KeyError, TypeError, AttributeError: they are damaged.
+    """
+    folder = Path(records)
+    files = _files((folder / "manifest.json").read_text(encoding="utf-8"))
+    sums = sorted((name, facts["pieces"]) for name, facts in files.items() if name != "metadata.json")
+    about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    about["source"] = None
+    return hashlib.sha256(json.dumps([sums, about], sort_keys=True).encode()).hexdigest()
+
+
 def _files(manifest: str) -> dict[str, dict]:
     return json.loads(manifest)["files"]
 

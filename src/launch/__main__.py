@@ -26,6 +26,7 @@ from src.launch.cluster import cluster, search_path
 from src.launch.job import ROOT, Job, Limits, command
 from src.launch.logs import Logs
 from src.launch.meeting import Meeting
+from src.launch.slow_network import library, preload
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -53,12 +54,20 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         help="seconds to wait for the other machines (default %(default)g)",
     )  # fmt: skip
     parser.add_argument(
+        "--stall", type=_seconds, default=limits.stall, metavar="S",
+        help="seconds without progress of any worker, after the second step, that end the job (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
         "--restarts", type=_count, default=0, metavar="N",
         help="start again up to N times after a failure, from the last checkpoint (default 0)",
     )  # fmt: skip
     parser.add_argument(
         "--backoff", type=_seconds, default=5.0, metavar="S",
         help="seconds before the first restart; doubles with each (default %(default)g)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--slow-network", action="store_true",
+        help="let MindSpore join over a network that takes longer than 30 ms there and back; needs a C compiler",
     )  # fmt: skip
     return parser.parse_known_args()
 
@@ -87,6 +96,11 @@ def main() -> None:
     config = load_config(arguments.config, arguments.set)
     place = cluster(arguments.workers, dict(os.environ))
     check_share(config.train.batch_size // config.train.accumulate, place.workers)
+    if place.workers == 1 and arguments.restarts:
+        raise UserError(
+            f"--restarts: found {arguments.restarts}, expected 0 with one worker, which runs without msrun and the "
+            "launcher; leave it out and start the same command again after a failure"
+        )
     if not shutil.which("msrun", path=search_path()):
         raise UserError("msrun not found; it comes with mindspore: activate the environment that has it")
     overrides = ["--set", *arguments.set] if arguments.set else []
@@ -96,13 +110,14 @@ def main() -> None:
     if place.workers == 1:
         print(f"running: python train.py {' '.join(passed_on)}", flush=True)
         os.execv(sys.executable, [sys.executable, str(ROOT / "train.py"), *passed_on])
-    limits = Limits(arguments.silence, arguments.grace, arguments.wait)
+    extra = {"LD_PRELOAD": preload(library())} if arguments.slow_network else {}
+    limits = Limits(arguments.silence, arguments.grace, arguments.wait, arguments.stall)
     asked = Asked()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
     meeting = None
     if place.nodes > 1:
-        own = facts(config, place, arguments.restarts)
+        own = facts(config, place, arguments.restarts, arguments.slow_network)
         meeting = Meeting(place, own, limits, os.environ.get("SEGMENTATION_SECRET", ""), lambda: bool(asked))
 
     def start(attempt: int) -> Job:
@@ -114,7 +129,7 @@ def main() -> None:
             flush=True,
         )
         print(f"running: {' '.join(command(here, logs.folder, passed_on))}", flush=True)
-        return Job(here, logs, passed_on, secrets.token_hex(16), limits)
+        return Job(here, logs, passed_on, secrets.token_hex(16), limits, extra)
 
     try:
         sys.exit(run(start, meeting, asked, limits, arguments.restarts, arguments.backoff))

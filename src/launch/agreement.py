@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config import flat_keys
+from src.data.records import contents
 from src.files import sha256
 from src.launch.cluster import Cluster
 from src.launch.job import ROOT
@@ -22,12 +23,13 @@ COMMIT = " (commit "
 Facts = dict[str, str]
 
 
-def facts(config: Config, place: Cluster, restarts: int) -> Facts:
+def facts(config: Config, place: Cluster, restarts: int, slow_network: bool = False) -> Facts:
     """Everything to compare, by name."""
     return {
         "NUM_WORKERS": str(place.workers),
         "NUM_NODES": str(place.nodes),
         "--restarts": str(restarts),
+        "--slow-network": "given" if slow_network else "not given",
         "MindSpore": _version("mindspore"),
         "the program": source(ROOT),
         "the records": records(Path(config.data.records)),
@@ -52,7 +54,8 @@ def difference(here: Facts, there: dict[str, Any], this: str, other: str) -> str
 def source(root: Path) -> str:
     """A checksum of the program's files as they are, and for the reader the commit if there is one."""
     digest = hashlib.sha256()
-    for path in [root / "train.py", *sorted((root / "src").rglob("*.py"))]:
+    files = (path for path in (root / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for path in [root / "train.py", *sorted(files)]:
         digest.update(f"{path.relative_to(root).as_posix()}|{sha256(path)}|".encode())
     return f"checksum {digest.hexdigest()[:16]}{_commit(root)}"
 
@@ -73,20 +76,13 @@ def _compared(value: Any) -> Any:
 
 
 def records(folder: Path) -> str:
-    """A checksum of the records' contents, taken from their manifest, or ``none yet``.
-
-    The file metadata.json names the folder that the records were made from, which may differ.
-    """
+    """A checksum of the records' contents, or ``none yet``."""
     try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        sums = sorted((name, entry["pieces"]) for name, entry in files.items() if name != "metadata.json")
-        about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        about["source"] = None
+        return f"checksum {contents(folder)[:16]}"
     except FileNotFoundError:
         return "none yet"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "damaged"
-    return f"checksum {hashlib.sha256(json.dumps([sums, about], sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def _version(package: str) -> str:

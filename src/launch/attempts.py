@@ -11,6 +11,7 @@ from src.launch.hosts import Hosts
 from src.launch.job import Job, Limits, Trouble
 from src.launch.meeting import Meeting, NeverCame
 from src.launch.processes import GRACE
+from src.launch.wire import Wire
 
 POLL = 0.1  # seconds
 LONGEST = 300.0  # seconds between two attempts
@@ -73,7 +74,7 @@ def attempt(job: Job, hosts: Hosts, asked: Asked, limits: Limits) -> End:
                 hosts.ask(asked.number)
             over = job.over()  # asked before `trouble`, which then knows how it ended
             own = None if _as_asked(job, asked) else job.trouble()
-            trouble = own or hosts.turn(job.workers.step(), over) or _hung(job, asked, limits)
+            trouble = own or hosts.turn(job.workers.step(), over, job.workers.stalled()) or _hung(job, asked, limits)
             if trouble:
                 hosts.report(trouble)
             elif over and hosts.all_done:
@@ -120,6 +121,16 @@ def _hung(job: Job, asked: Asked, limits: Limits) -> Trouble | None:
     return None
 
 
+def _rest(seconds: float, asked: Asked) -> dict[int, Wire]:
+    """The pause of a launcher that has none to meet; there are no connections afterwards."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not asked:
+        time.sleep(POLL)
+    if asked:
+        raise KeyboardInterrupt
+    return {}
+
+
 def run(
     start: Callable[[int], Job], meeting: Meeting | None, asked: Asked, limits: Limits, restarts: int, backoff: float
 ) -> int:
@@ -129,10 +140,14 @@ def run(
         start: begins an attempt, given its number from 0.
         meeting: with the other hosts; None if there are none.
         backoff: seconds before the second attempt; doubles with each.
+
+    Raises:
+        KeyboardInterrupt: the user asked for an end between two attempts.
     """
+    pause = 0.0
     for number in range(restarts + 1):
         try:
-            wires = meeting.meet() if meeting else {}
+            wires = meeting.meet(pause) if meeting else _rest(pause, asked)
         except NeverCame as error:
             print(f"error: {error}", file=sys.stderr)
             return asked.status if asked else 1
@@ -144,11 +159,6 @@ def run(
             break
         pause = min(backoff * 2**number, LONGEST)
         print(f"attempt {number + 1} of {restarts + 1} failed: {end.reason}; again in {pause:.0f} s", flush=True)
-        deadline = time.monotonic() + pause
-        while time.monotonic() < deadline and not asked:
-            time.sleep(POLL)
-        if asked:
-            return asked.status
     if restarts:
         print(f"error: gave up after {restarts + 1} attempts: {end.reason}", file=sys.stderr)
     return end.status

@@ -3,6 +3,7 @@
 All of them talk to the first host's, which passes on what one of them has seen.
 """
 
+import math
 import signal
 import time
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Hosts:
     def __init__(self, own: int, wires: dict[int, Wire], limits: Limits):
         self.own, self.wires, self.limits = own, wires, limits
         self.steps: dict[int, int | None] = dict.fromkeys(wires)
+        self.stalled: dict[int, float] = dict.fromkeys(wires, 0.0)
         self.done: set[int] = set()  # hosts whose workers have all ended well
         self.all_done = not wires
         self.seen: Trouble | None = None
@@ -43,23 +45,26 @@ class Hosts:
         self.asked = False
         self.spoken = 0.0
 
-    def turn(self, step: int | None, done: bool = False) -> Trouble | None:
+    def turn(self, step: int | None, done: bool = False, stalled: float = 0.0) -> Trouble | None:
         """Hear the others and be heard; return why the job cannot go on, if they know a reason.
 
         Args:
             step: where the workers of this host stand.
             done: whether they have all ended well.
+            stalled: seconds since any of them made progress.
         """
         for host, wire in self.wires.items():
             for message in wire.receive():
                 self._hear(host, message)
             if self.seen is None and not self.all_done:
                 self._judge(host, wire)
+        if self.own == 0 and self.seen is None and not done:
+            self._judge_progress(step, min(stalled, *self.stalled.values(), math.inf))
         if self.own == 0 and done and self.done == self.wires.keys():
             self.all_done = True
         if self.wires and time.monotonic() - self.spoken > PERIOD or self.all_done:
             self.spoken = time.monotonic()
-            self._say({"step": step, "done": done, "all done": self.all_done})
+            self._say({"step": step, "done": done, "all done": self.all_done, "stalled": stalled})
         return self.seen
 
     def ask(self, number: int) -> None:
@@ -92,6 +97,8 @@ class Hosts:
             self.wish = Wish(where, signal.Signals(message["signal"]))
         if isinstance(message.get("step"), int):
             self.steps[host] = message["step"]
+        if isinstance(message.get("stalled"), float):
+            self.stalled[host] = message["stalled"]
         if message.get("done"):
             self.done.add(host)
         if message.get("all done"):
@@ -104,3 +111,10 @@ class Hosts:
             self.seen = Trouble(f"the launcher of {name} {wire.closed}; last heard {place}")
         elif wire.silence() > self.limits.silence:
             self.seen = Trouble(f"{name} has been silent for {wire.silence():.0f} s; last heard {place}")
+
+    def _judge_progress(self, step: int | None, seconds: float) -> None:
+        """All launchers may hear all others while the workers of two hosts wait for each other in vain."""
+        if seconds > self.limits.stall:
+            self.seen = Trouble(
+                f"no worker of any host has made progress for {seconds:.0f} s; last heard at step {step}"
+            )

@@ -23,6 +23,7 @@ from src.launch.processes import how_it_ended, in_words, kill_marked, send
 from src.launch.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
+SPARE = 5.0  # seconds that another host's launcher has to end a job whose launcher here hangs, before the guardian does
 SETTLE = 1.5  # seconds in which msrun, which looks once a second, notices an end
 DEFAULTS = {
     "GLOG_v": "3",  # errors only
@@ -37,6 +38,7 @@ class Limits:
     silence: float = 60.0  # of a worker, the scheduler, or another host's launcher
     grace: float = 20.0  # without progress after Ctrl-C or SIGTERM, and for MindSpore's own end
     wait: float = 300.0  # for the other hosts at the start
+    stall: float = 300.0  # without progress of any worker of any host
 
 
 @dataclass(frozen=True)
@@ -63,23 +65,26 @@ class Job:
 
     Args:
         mark: a name for the job that no other job has; all its processes carry it in their environment.
+        extra: further variables of their environment.
     """
 
-    def __init__(self, place: Cluster, logs: Logs, arguments: list[str], mark: str, limits: Limits):
+    def __init__(
+        self, place: Cluster, logs: Logs, arguments: list[str], mark: str, limits: Limits, extra: dict[str, str]
+    ):
         self.place, self.logs, self.mark, self.limits = place, logs, mark, limits
         self.failed: dict[int, str] = {}  # rank: how it ended
         self.asked: set[int] = set()  # process ids that have had a signal
         self.ended: float | None = None  # when all workers were first seen to have ended
         self.finished: float | None = None  # when one of them said that all work is done
         self.workers = Workers(mark, place.local)
-        self.guardian = Guardian(mark, limits.silence + 30)
+        self.guardian = Guardian(mark, limits.silence + SPARE)
         # The launcher decides who is lost. MindSpore's own limit counts a sleep of the machine as silence: it is long.
         defaults = {
             **DEFAULTS,
             "LOCAL_WORLD_SIZE": str(place.local),
             "MS_NODE_TIMEOUT": str(round(limits.silence) + 3600),
         }
-        environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark}
+        environment = {**defaults, **os.environ, "PYTHONUNBUFFERED": "1", "PATH": search_path(), JOB: mark, **extra}
         with logs.msrun.open("w") as log:
             self.msrun = subprocess.Popen(
                 command(place, logs.folder, arguments), cwd=ROOT, env=environment, stdout=log,
@@ -150,6 +155,7 @@ class Job:
             send(self.workers.processes(), signal.SIGTERM)
         deadline = time.monotonic() + patience
         while self.workers.running() and time.monotonic() < deadline:
+            self.guardian.beat()
             self.logs.show()
             time.sleep(0.1)
         left = kill_marked(self.mark)

@@ -42,15 +42,18 @@ class Meeting:
         self.instance = secrets.token_hex(8)  # of this launcher, to tell it from another with the same NODE_RANK
         self.listener = self._listen() if place.node_rank == 0 else None
 
-    def meet(self) -> dict[int, Wire]:
+    def meet(self, pause: float = 0.0) -> dict[int, Wire]:
         """Return the connections by host: at the first host those to all others, elsewhere the one to it (0).
+
+        Args:
+            pause: seconds that it takes at least; who is asked to stop meanwhile tells the others.
 
         Raises:
             UserError: a host was started with something else.
             NeverCame: a host did not come in time, or was stopped.
             KeyboardInterrupt: the user asked for an end.
         """
-        return self._receive_all() if self.listener else {0: self._go_there()}
+        return self._receive_all(pause) if self.listener else {0: self._go_there(pause)}
 
     def close(self) -> None:
         """Receive nobody any more."""
@@ -70,13 +73,14 @@ class Meeting:
         listener.setblocking(False)
         return listener
 
-    def _receive_all(self) -> dict[int, Wire]:
-        deadline = clock.now() + self.limits.wait
+    def _receive_all(self, pause: float) -> dict[int, Wire]:
+        earliest = clock.now() + pause
+        deadline = earliest + self.limits.wait
         guests: dict[Wire, str] = {}  # connection: its challenge
         hosts: dict[int, Wire] = {}
         instances: dict[int, str] = {}
         told, spoken = None, 0.0
-        while len(hosts) < self.place.nodes - 1:
+        while len(hosts) < self.place.nodes - 1 or clock.now() < earliest:
             self._check_asked([*hosts.values()])
             self._accept(guests)
             for wire, number in list(guests.items()):
@@ -105,7 +109,7 @@ class Meeting:
             if time.monotonic() - spoken > PERIOD:
                 spoken = time.monotonic()
                 for wire in hosts.values():
-                    wire.send({"waiting": names})
+                    wire.send({"waiting": names or "the end of the pause"})
             time.sleep(POLL)
         for wire in hosts.values():
             wire.send({"go": True})
@@ -157,8 +161,8 @@ class Meeting:
         raise UserError(reason)
 
     # ------------------------------------------------------------------------------------ at the other hosts
-    def _go_there(self) -> Wire:
-        deadline = clock.now() + self.limits.wait
+    def _go_there(self, pause: float) -> Wire:
+        deadline = clock.now() + pause + self.limits.wait
         where = f"host 0 at {self.place.address}:{self.port}"
         print(f"going to {where}", flush=True)
         while clock.now() < deadline:

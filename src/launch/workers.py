@@ -32,7 +32,9 @@ class Worker:
     name: str
     heard: float = field(default_factory=clock.now)  # its last sign of life
     moved: float = field(default_factory=clock.now)  # when its work last moved on
+    worked: float = field(default_factory=clock.now)  # when it last moved on or computed
     step: int | None = None
+    changes: int = 0  # of the step: the first may be to that of the checkpoint
     ticks: int = 0
     busy: bool = False
     finished: bool = False  # its work is done and written
@@ -44,7 +46,9 @@ class Worker:
         self.heard = clock.now()
         self.busy, self.finished = bool(beat["busy"]), bool(beat.get("finished"))
         if int(beat["ticks"]) != self.ticks:
-            self.ticks, self.step, self.moved = int(beat["ticks"]), int(beat["step"]), self.heard
+            self.changes += self.step is not None and self.step != int(beat["step"])
+            self.ticks, self.step = int(beat["ticks"]), int(beat["step"])
+            self.moved = self.worked = self.heard
 
     def look(self) -> None:
         """Compare its processor time with that of a second ago."""
@@ -57,8 +61,10 @@ class Worker:
         starting = self.ticks == 0 and found.state not in STOPPED
         if found.ticks > self.used or starting:
             self.heard = now
-            if self.busy and (found.ticks - self.used) / TICKS > WORKING * (now - self.looked):
-                self.moved = now  # a long evaluation compiles or draws
+            if (found.ticks - self.used) / TICKS > WORKING * (now - self.looked):
+                self.worked = now
+                if self.busy:
+                    self.moved = now  # a long evaluation compiles or draws
         self.used, self.looked = found.ticks, now
 
     def silence(self) -> float:
@@ -135,6 +141,16 @@ class Workers:
     def moved(self) -> float:
         """When the work of any of them last moved on."""
         return max((worker.moved for worker in self.by_rank.values()), default=0.0)
+
+    def stalled(self) -> float:
+        """Seconds since any of them moved on or computed.
+
+        It is 0 before the second step, since other processes may compile for them, and while one evaluates or writes.
+        """
+        all_of_them = self.by_rank.values()
+        if not all_of_them or any(one.changes < 2 or one.busy or one.finished for one in all_of_them):
+            return 0.0
+        return clock.now() - max(one.worked for one in all_of_them)
 
     def _find(self, child: psutil.Process) -> None:
         if any(child.pid == one.process.pid for one in self.everybody()):

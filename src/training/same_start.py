@@ -7,10 +7,8 @@ would let the workers train something that none of them has.
 import numpy as np
 
 from src.errors import UserError
-from src.parallel import gather_counts
+from src.parallel import as_counts, gather_counts
 from src.training.run_folder import RunFolder
-
-PIECE = 13  # hexadecimal digits that travel as one number
 
 
 def check_same_start(step: int, checksum: str, folder: RunFolder) -> None:
@@ -23,8 +21,7 @@ def check_same_start(step: int, checksum: str, folder: RunFolder) -> None:
     Raises:
         UserError: a worker starts elsewhere than the first one; raised by all workers.
     """
-    pieces = [int(checksum[start : start + PIECE], 16) for start in range(0, len(checksum), PIECE)]
-    starts = gather_counts(np.array([step, *pieces], np.int64))
+    starts = gather_counts(np.array([step, *as_counts(checksum)], np.int64))
     different = [worker for worker in range(len(starts)) if (starts[worker] != starts[0]).any()]
     if not different:
         return

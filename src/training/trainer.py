@@ -138,6 +138,7 @@ class Trainer:
 
     def _finish(self, stopped: bool, interrupt: Interrupt) -> None:
         """Draw the curves and say how it ended."""
+        heartbeat.tick(busy=True)
         if self.chief:
             draw_curves(self.folder.curves, self.folder.read_metrics())
             if self.config.report.write:
@@ -233,6 +234,7 @@ class Trainer:
         self._score(console)
         if self.average:
             self.average.exchange()
+        heartbeat.tick()
 
     def _score(self, console: Console) -> None:
         data, progress = self.config.data, self.progress
@@ -270,6 +272,7 @@ class Trainer:
             before = self.folder.previous if self.last_is_good else None
             save_checkpoint(self.folder.last, self.network, meta, self.step_cell.state(), before)
         self.last_is_good = True
+        heartbeat.tick()
 
     def _meta(self) -> dict:
         return {

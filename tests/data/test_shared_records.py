@@ -1,10 +1,12 @@
 """Records that several workers need are written and checked by one worker of each machine."""
 
+import numpy as np
 import pytest
 
 from src.data import preparation
 from src.data.catalog import load_dataset_info
 from src.data.preparation import ensure_records
+from src.errors import UserError
 from tests.data.raw_data import folder_config, write_raw
 
 WAIT = "wait"
@@ -47,3 +49,16 @@ def test_one_worker_of_a_machine_goes_ahead(rank, local, shared, order, tmp_path
     monkeypatch.setattr(preparation, "wait_for_all", wait)
     assert ensure_records(config).split("train").count == 2
     assert happened == order
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_machines_that_wrote_other_records_are_refused(place, tmp_path, monkeypatch):
+    """Wherever the checksum of the third worker's differs."""
+    config = folder_config(tmp_path / "records", write_raw(tmp_path / "raw", {"train": 2, "val": 1}))
+    other = np.zeros(5, np.int64)
+    monkeypatch.setattr(preparation, "world_size", lambda: 3)
+    monkeypatch.setattr(preparation, "gather_counts", lambda own: np.stack([own, own, own + other]))
+    assert ensure_records(config).split("train").count == 2
+    other[place] = 1
+    with pytest.raises(UserError, match="of worker 2 holds other images or labels than that of worker 0; expected"):
+        ensure_records(config)

@@ -4,8 +4,8 @@
 
 Workers count steps, ten in a second; the first writes every second one into OUTPUT/step and goes on from there. What
 they do wrong is in the environment, as words in PRETEND: fail:RANK:STEP:STATUS, kill:RANK:STEP (once; the first worker
-then waits at that step, as for a sum), crash:RANK or linger:RANK when all is done, or deaf, which hangs at step 3 and
-hears no signal.
+then waits at that step, as for a sum), crash:RANK or linger:RANK when all is done, or deaf or
+deaf:STEP, which hangs at step 3 or another and hears no signal.
 """
 
 import os
@@ -95,7 +95,7 @@ def worker(output):
             os.kill(os.getpid(), signal.SIGKILL)
         if "kill" in faults and rank == start == 0 and step >= int(kills[1]):
             wait(lambda: asked)
-        while "deaf" in faults and step >= 3:
+        while "deaf" in faults and step >= int(faults["deaf"] or 3):
             time.sleep(60)
     if asked and rank == 0:
         saved.write_text(str(step))

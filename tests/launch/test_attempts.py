@@ -28,6 +28,9 @@ class EndsBetweenTwoLooks:
     def step(self):
         return 3
 
+    def stalled(self):
+        return 0.0
+
     def look(self):
         pass
 
@@ -100,6 +103,20 @@ def test_trouble_of_one_host_is_everybodys(three, status):
     first.report(hear(first, "seen"))
     for seen in (first.seen, hear(third, "seen")):
         assert (seen.reason, seen.status) == ("host 1 (10.0.0.1): worker 1 ended", status)
+
+
+@pytest.mark.parametrize(("stalled", "words"), [((400.0, 350.0), "no worker of any host"), ((400.0, 20.0), None)])
+def test_job_of_which_no_host_makes_progress_is_given_up(three, stalled, words):
+    first, *others = three
+    deadline = time.monotonic() + 60
+    while set(first.stalled.values()) != set(stalled) and time.monotonic() < deadline:
+        for host, seconds in zip(others, stalled, strict=True):
+            host.turn(3, stalled=seconds)
+        assert first.turn(3) is None  # this host's workers go on
+    found = first.turn(3, stalled=320.0)
+    assert (found.reason if found else None) == (
+        "no worker of any host has made progress for 320 s; last heard at step 3" if words else None
+    )
 
 
 def test_signal_to_one_host_is_everybodys(three):

@@ -28,14 +28,9 @@ EVERY = max(2, STEPS // 100)  # steps between two checkpoints
 SILENCE = 15
 
 
-class Shared(Job):
+def shared(stand, folder):
     """A job whose hosts have one folder."""
-
-    def __init__(self, stand, folder):
-        super().__init__(stand, folder, iterations=STEPS, checkpoint_every=EVERY)
-
-    def place(self, host):
-        return self.folder / "shared"
+    return Job(stand, folder, shared=True, iterations=STEPS, checkpoint_every=EVERY)
 
 
 class Leg:
@@ -108,7 +103,7 @@ def flat(samples):
 def test_faults_change_nothing(tmp_path):
     generator = random.Random(SEED)
     with Stand(2) as stand:
-        straight = Shared(stand, tmp_path / "straight")
+        straight = shared(stand, tmp_path / "straight")
         leg = Leg(straight)
         leg.until(STEPS)
         assert leg.statuses() == [0, 0], leg.output
@@ -120,7 +115,7 @@ def test_faults_change_nothing(tmp_path):
     places = sorted(generator.sample(range(5, STEPS - 5), FAULTS))
     log, lost, seconds, done = [], [], [], 0
     with Stand(2) as stand:
-        job = Shared(stand, tmp_path / "faulty")
+        job = shared(stand, tmp_path / "faulty")
         job.config(0)
         job.output(0).mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "disk", job.output(0)], check=True)

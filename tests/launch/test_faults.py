@@ -1,6 +1,7 @@
 """What ends a job of one or two hosts, and how fast: launchers with pretended workers, on this machine's loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,6 +162,17 @@ def test_stopped_worker_is_silent_and_a_continued_one_is_not(launchers, continue
     assert not launchers.left()
 
 
+@pytest.mark.slow
+def test_workers_that_all_wait_are_given_up(launchers):
+    """As where two hosts no longer hear each other and the first hears both."""
+    programs = launchers.both("--stall", 4, pretend="deaf:25")
+    for program in programs:
+        output, status = end(program)
+        assert status == 1
+        assert re.search(r"no worker of any host has made progress for \d s; last heard at step 25", output), output
+    assert not launchers.left()
+
+
 def test_signal_to_one_launcher_reaches_all_hosts_and_what_hangs_is_killed(launchers):
     """The first host's worker saves, the second's hangs."""
     programs = [launchers.start("--grace", 2), launchers.start("--grace", 2, host=1, pretend="deaf")]
@@ -225,6 +237,22 @@ def test_restarts_continue_from_what_was_saved_and_a_crash_after_the_end_harms_n
         assert "attempt 1 of 3 failed: " in output and "worker 1 was killed by SIGKILL" in output
         assert "step 9/9" in output
     assert "at step 0" not in output.partition("attempt 1 of 3")[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", [0, 1])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+def test_signal_in_the_pause_before_a_restart_stops_all_hosts(launchers, number, status, host):
+    programs = launchers.both("--restarts", 1, "--backoff", 300, pretend="fail:1:3:1")
+    read_until(programs[0], "again in 300 s")
+    read_until(programs[1], "host 0 waits for the end of the pause")
+    programs[host].send_signal(number)
+    ends = [end(program) for program in programs]
+    assert ends[host][1] == status and ends[1 - host][1] == 1, ends
+    words = (
+        f"host {host} was stopped before the start" if host == 0 else "host 1 (127.0.0.1) was stopped before the start"
+    )
+    assert words in ends[1 - host][0]
 
 
 @pytest.mark.slow

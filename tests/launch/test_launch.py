@@ -86,6 +86,7 @@ def test_last_words_are_the_error(tmp_path):
     [
         ("3", [], "train.batch_size: 4 images at a time (batch_size / accumulate) cannot be divided among 3 workers"),
         ("2", ["--set", "train.bach_size=4"], "did you mean 'batch_size'"),
+        ("1", ["--restarts", "2"], "--restarts: found 2, expected 0 with one worker"),
     ],
 )
 def test_mistakes_are_found_before_anything_starts(

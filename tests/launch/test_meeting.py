@@ -130,6 +130,7 @@ def test_everybody_hears_who_is_missing(launchers):  # noqa: F811
     [
         (["--set", "optimizer.lr=0.5"], ["optimizer.lr: 0.001 on host 0, 0.5 on host 1 (127.0.0.1)"]),
         (["--restarts", "4"], ["--restarts: 0 on host 0, 4 on host 1"]),
+        (["--slow-network"], ["--slow-network: not given on host 0, given on host 1"]),
     ],
 )
 def test_difference_is_refused_by_every_host(launchers, options, words):  # noqa: F811
@@ -199,8 +200,8 @@ def test_paths_may_differ_and_settings_may_not(small_config, tmp_path):
 
 
 def test_the_program_is_compared_by_its_files(tmp_path):
-    for name in ("train.py", "src/a.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("train.py", "src/a.py", "src/native/a.cpp", "src/data/a.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
     plain = agreement.source(tmp_path)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
@@ -209,8 +210,13 @@ def test_the_program_is_compared_by_its_files(tmp_path):
     cloned = agreement.source(tmp_path)
     assert "(commit " in cloned
     assert agreement.difference({"the program": plain}, {"the program": cloned}, "a", "b") is None
-    (tmp_path / "src/a.py").write_text("2")
-    assert agreement.difference({"the program": cloned}, {"the program": agreement.source(tmp_path)}, "a", "b")
+    (tmp_path / "src/__pycache__").mkdir()
+    (tmp_path / "src/__pycache__/a.pyc").write_text("1")  # which Python may have written or not
+    assert agreement.source(tmp_path) == cloned
+    for name in ("src/a.py", "src/native/a.cpp", "src/data/a.csv"):
+        before = agreement.source(tmp_path)
+        (tmp_path / name).write_text("2")
+        assert agreement.difference({"the program": before}, {"the program": agreement.source(tmp_path)}, "a", "b")
 
 
 def write_manifest(folder):

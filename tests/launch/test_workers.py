@@ -90,6 +90,29 @@ def test_progress_is_a_tick_or_hard_work_on_an_evaluation(worker, clock, kernel)
     assert worker.moved == clock[0]
 
 
+def test_stalled_is_a_job_that_has_begun_and_neither_computes_nor_writes(clock, kernel, worker):
+    found = workers.Workers(f"test-{os.getpid()}", 1)
+    try:
+        assert found.stalled() == 0
+        found.by_rank[1] = worker
+        for ticks, step in ((1, 0), (2, 40)):  # that of the checkpoint
+            worker.hear({"ticks": ticks, "step": step, "busy": False})
+            pass_time(clock, worker, 10)
+            assert found.stalled() == 0
+        worker.hear({"ticks": 3, "step": 41, "busy": False})
+        pass_time(clock, worker, 10)
+        assert found.stalled() == 15
+        kernel["ticks"] += 1000
+        pass_time(clock, worker, 1)
+        assert found.stalled() == 0
+        for busy, seconds in ((True, 0), (False, 15)):
+            worker.hear({"ticks": worker.ticks + 1, "step": 41, "busy": busy})
+            pass_time(clock, worker, 10)
+            assert found.stalled() == seconds
+    finally:
+        found.close()
+
+
 def test_beats_arrive_and_nonsense_does_not_matter(monkeypatch):
     job = f"test-{os.getpid()}"
     found = workers.Workers(job, 1)
