@@ -1,6 +1,7 @@
 """ONNX files: every decoder and every backbone family, what is baked in, and deploy/infer.py."""
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -242,6 +243,28 @@ def test_infer_resizes_and_tells_mistakes(files, tmp_path):
     assert done.returncode == 2 and "needs one of these packages: mindspore, mindspore_lite" in done.stderr
     done = infer(files["baked.onnx"], image, tmp_path)
     assert done.returncode == 2 and "photo.png would replace an image" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "file, content, message",
+    [
+        ("model.onnx", b"not a model", "model.onnx: cannot be loaded"),
+        ("model.onnx.json", b"{", "model.onnx.json: not a readable description"),
+        ("model.onnx.json", b'{"input": {}}', "model.onnx.json: lacks normalize, output, colors"),
+        ("model.onnx.json", None, "model.onnx.json is missing: copy the description"),
+        ("photo.png", b"", "photo.png: not a readable image"),
+        ("out", b"", "File exists; name another path"),
+    ],
+)
+def test_infer_names_damaged_files(files, file, content, message, tmp_path):
+    image = photo(tmp_path, SIZE)
+    for ending in ("", ".json"):
+        shutil.copyfile(f"{files['plain.onnx']}{ending}", tmp_path / f"model.onnx{ending}")
+    (tmp_path / file).unlink(missing_ok=True)
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    done = infer(tmp_path / "model.onnx", image, tmp_path / "out")
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
