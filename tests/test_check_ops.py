@@ -196,6 +196,13 @@ def test_damaged_files_are_named(content, tmp_path, monkeypatch, capsys):
     assert str(path) in capsys.readouterr().err
 
 
+def test_other_files_are_refused(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "model.onnx"
+    path.touch()
+    assert run_inside(monkeypatch, "src.tools.check_ops", path, "--target", "Ascend") == 2
+    assert f"{path}: expected a .mindir; export the checkpoint with --format MINDIR" in capsys.readouterr().err
+
+
 def test_config(small_config, monkeypatch, capsys):
     arguments = ("--config", small_config, "--target", "Ascend", "--size", "32", "32")
     assert run_inside(monkeypatch, "src.tools.check_ops", *arguments) == 0

@@ -5,15 +5,13 @@ from argparse import Namespace
 from src.tools.export_table import page
 
 ARGUMENTS = Namespace(size=[40, 56], classes=5)
-GOOD = {"difference": 1e-6, "equal": 0.99999, "megabytes": 1.25, "made": "2026-01-02, abc"}
+GOOD = {"difference": 1e-6, "equal": 0.99999, "megabytes": 1.25, "made": "2026-01-02, a"}
 
 
 def test_page_without_times():
     text = page({"fpn resnet18": {"ONNX": GOOD}, "cpt resnet18": {"ONNX": {"error": "refused"}}}, ARGUMENTS)
     assert "190 of 192 exports have not been made yet" in text and "## Time" not in text
-    assert (
-        "| cpt resnet18 | refused | - | - | - |\n| fpn resnet18 | 1.0e-06 | 99.999 % | 1.2 | 2026-01-02, abc |" in text
-    )
+    assert "| cpt resnet18 | refused | - | - | - |\n| fpn resnet18 | 1.0e-06 | 99.999 % | 1.2 | 2026-01-02, a |" in text
 
 
 def test_times_stand_side_by_side():
