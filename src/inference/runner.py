@@ -49,7 +49,9 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
     if path.suffix in SUFFIXES:
         facts, network = read_description(path), None
         known = _known_classes(path, facts, classes)
-        runner = ExportedRunner(exported_runner(path), path, len(known) if known else None)
+        run = exported_runner(path)
+        ids = getattr(run, "gives_ids", False)
+        runner = ExportedIds(run, path) if ids else ExportedRunner(run, path, len(known) if known else None)
     else:
         checkpoint = load_checkpoint(path)
         facts = checkpoint.meta
@@ -91,6 +93,26 @@ class ExportedRunner:
         if self.num_classes and logits.shape[1] != self.num_classes:
             raise UserError(f"{self.path}: predicts {logits.shape[1]} classes, expected {self.num_classes}")
         return logits
+
+
+class ExportedIds:
+    """Runs an exported file that gives class ids, which `src.inference.protocol` takes for whole images of its size.
+
+    Attributes:
+        batch: most images in one call.
+        ids: images -> the class of each pixel, uint8 [B, h, w].
+    """
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], path: Path):
+        self.ids, self.path = run, path
+        self.batch: int = getattr(run, "batch", 1)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Always raises UserError: there are no logits."""
+        raise UserError(
+            f"{self.path}: gives class ids, and logits are needed for windows, scales, flip, probabilities and labels "
+            "of another size than the image; use an export without --ids"
+        )
 
 
 class NetworkRunner:

@@ -17,8 +17,11 @@ from src.inference.deployed import Form
 from src.inference.description import describe
 from src.inference.exported import exported_runner, open_exported
 from src.inference.exporter import export, write_description
+from src.inference.protocol import predict
+from src.inference.runner import ExportedIds
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
+from src.schema.training import EvalConfig
 from src.tools.export_table import BACKBONES, DECODERS, MEAN, STD, main, randomize
 from tests.commands import ROOT
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
@@ -154,9 +157,20 @@ def test_runner_takes_normalized_images_for_a_file_of_colors(small, files, tmp_p
     assert_equal(found, exported_runner(files["plain.onnx"])(normalized[None]))
 
 
-def test_runner_refuses_ids_and_other_sizes(files):
-    with pytest.raises(UserError, match=r"gives class ids, .*without --ids"):
-        exported_runner(files["baked.onnx"])
+@pytest.mark.parametrize("file", ["baked.onnx", "baked.mindir"])
+def test_ids_serve_whole_images(file, files):
+    colors = np.random.default_rng(2).integers(0, 256, (1, *SIZE, 3), np.uint8)
+    normalized = ((colors - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2).astype(np.float32)
+    given = open_exported(files[file])
+    run = ExportedIds(exported_runner(files[file]), files[file])
+    expected = given.run(np.repeat(colors, given.shape[0], axis=0))[0]
+    np.testing.assert_array_equal(predict(run, normalized, EvalConfig(), SIZE), expected)
+    for config, size in ((EvalConfig(flip=True), SIZE), (EvalConfig(), (20, 28))):
+        with pytest.raises(UserError, match=r"gives class ids, .*without --ids"):
+            predict(run, normalized, config, size)
+
+
+def test_runner_refuses_other_sizes(files):
     with pytest.raises(UserError, match=r"takes images of 40x56, found 32x56"):
         exported_runner(files["plain.onnx"])(images(1, 3, 32, 56))
 
