@@ -53,6 +53,9 @@ def main() -> None:
     config = find_config(arguments.checkpoint, arguments.config, arguments.set)
     name = Path(arguments.config).stem if arguments.config else run_name(arguments.checkpoint)
     output = arguments.output or Path("runs") / name / "eval"
+    for key in ("sheet", "worst", "explain"):
+        if (number := getattr(arguments, key)) < 0:
+            raise UserError(f"--{key} {number}: expected a number of images, 0 or more")
     kinds = ["color"] if arguments.save_predictions == [] else arguments.save_predictions or []
 
     if arguments.explain:
@@ -84,10 +87,13 @@ def main() -> None:
     if not labeled and not (kinds or arguments.sheet):
         key = "--split" if arguments.split else "data.val_split"
         raise UserError(f"{key}: '{split}' has no labels and so no score; add --save-predictions or --sheet N")
+    for key in ("per_image", "worst", "boundary"):
+        if getattr(arguments, key) and not labeled:
+            raise UserError(f"--{key.replace('_', '-')}: '{split}' has no labels and so no score; leave it out")
     model = open_model(config, arguments.checkpoint, metadata.split(split).size is not None, metadata.classes)
     samples = EvalPipeline(config.data.records, split, config.data, rank(), world_size())
     predictions = Predictions(output, kinds, metadata.colors, metadata.label_map, metadata.name, split)
-    what = identity(config, arguments.checkpoint, split, kinds, arguments.boundary and labeled)
+    what = identity(config, arguments.checkpoint, split, kinds, arguments.boundary)
     with Journal(output, what, rank(), world_size(), arguments.resume == "auto") as journal:
         rest = samples.only(samples.indices[len(journal.images) :])
         if journal.images:
@@ -95,7 +101,7 @@ def main() -> None:
         gallery = Gallery(len(rest), len(metadata.classes), config) if config.report.write and rank() == 0 else None
         result = evaluate(
             model.run, rest, metadata.classes, config.eval, str(arguments.checkpoint), predictions,
-            boundary=arguments.boundary and labeled, journal=journal, gallery=gallery,
+            boundary=arguments.boundary, journal=journal, gallery=gallery,
         )  # fmt: skip
         if rank() == 0:
             print(result.table() if labeled else f"split '{split}' has no labels: no score ({result.images} images)")

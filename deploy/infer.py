@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+KEYS = ("input", "normalize", "output", "colors")  # of the description
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -28,8 +29,20 @@ def read_description(model):
     """The description beside the model; that of `model.mindir` serves `model.ms` too, which was converted from it."""
     for file in (model.with_name(model.name + ".json"), model.with_suffix(".mindir.json")):
         if file.is_file():
-            return json.loads(file.read_text(encoding="utf-8"))
+            return check_description(file)
     raise InferError(f"{model}.json is missing: copy the description that export.py wrote beside the model")
+
+
+def check_description(file):
+    """The contents of a description, which must have every entry that is used here."""
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+        missing = [key for key in KEYS if key not in description]
+    except (ValueError, TypeError):
+        raise InferError(f"{file}: not a readable description; copy it from the model's folder again") from None
+    if missing:
+        raise InferError(f"{file}: lacks {', '.join(missing)}; export the model again with export.py")
+    return description
 
 
 def load_onnxruntime(model, threads):
@@ -94,6 +107,9 @@ def load(model, threads=0):
             return loader(model, threads)
         except ImportError as error:
             missing.append(error.name)
+        except Exception as error:  # each package has its own for damaged files
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InferError(f"{model}: cannot be loaded ({reason}); copy it again, or export it again") from None
     raise InferError(f"{model}: needs one of these packages: {', '.join(missing)}")
 
 
@@ -155,9 +171,10 @@ def name_results(images, folder):
 
 def read_image(path):
     """RGB bytes [H, W, 3], upright."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise InferError(f"{path}: not a readable image")
+        raise InferError(f"{path}: not a readable image; remove or replace it")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -187,4 +204,8 @@ if __name__ == "__main__":
         main()
     except InferError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = error.filename or "writing"
+        print(f"error: {where}: {error.strerror}; name another path or make room", file=sys.stderr)
         sys.exit(2)

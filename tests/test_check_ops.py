@@ -1,5 +1,7 @@
 """Operators: every network keeps to those that Ascend and GPU have, and a graph that does not is caught."""
 
+from collections import Counter
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -16,6 +18,14 @@ from tests.commands import run_inside
 from tests.models.small import BACKBONE_OF_EACH_FAMILY, SMALL_DECODER, small_backbone
 
 CHANNELS = (8, 12, 16, 20)
+# The table in docs/deploy.md: operators that Ascend declares for its slow AI CPU alone.
+AI_CPU_OPERATORS = {
+    "swin_tiny": ["Unstack"],
+    "mit_b0": ["Unstack"],
+    "psp": ["AdaptiveAvgPool2D"],
+    "ecenet": ["AdaptiveAvgPool2D", "Unstack"],
+    "cpt": ["Unstack"],
+}
 
 
 def zeros(*shape):
@@ -24,6 +34,16 @@ def zeros(*shape):
 
 def lacking(operators, target):
     return [finding.operator for finding in check(operators, target) if finding.lacking]
+
+
+def check_declared(name, operators):
+    """Every target has all operators, and Ascend those of the table alone for its AI CPU; shows the table's row."""
+    findings = check(operators, "Ascend")
+    sources = Counter(finding.source for finding in findings)
+    slow = [finding.operator for finding in findings if finding.doubtful]
+    print(f"\n{name}: {len(findings)} operators, {dict(sources)}, doubtful {slow}")
+    assert {target: lacking(operators, target) for target in TARGETS} == dict.fromkeys(TARGETS, [])
+    assert slow == AI_CPU_OPERATORS.get(name, [])
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +86,7 @@ def test_backbones(name):
     backbone.set_train(False)
     operators = operators_of(backbone, zeros(1, 3, 64, 64), form="standard")
     assert operators
-    assert {target: lacking(operators, target) for target in TARGETS} == dict.fromkeys(TARGETS, [])
+    check_declared(name, operators)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +104,8 @@ def test_decoders(form, name):
         for channels, stride in zip(CHANNELS, (4, 8, 16, 32), strict=True)
     )
     operators = operators_of(decoder, maps, form=form)
+    if form == "standard":
+        check_declared(name, operators)
     assert {target: lacking(operators, target) for target in TARGETS} == dict.fromkeys(TARGETS, [])
 
 
@@ -172,6 +194,13 @@ def test_damaged_files_are_named(content, tmp_path, monkeypatch, capsys):
         path.write_bytes(content)
     assert run_inside(monkeypatch, "src.tools.check_ops", path, "--target", "GPU") == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_other_files_are_refused(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "model.onnx"
+    path.touch()
+    assert run_inside(monkeypatch, "src.tools.check_ops", path, "--target", "Ascend") == 2
+    assert f"{path}: expected a .mindir; export the checkpoint with --format MINDIR" in capsys.readouterr().err
 
 
 def test_config(small_config, monkeypatch, capsys):

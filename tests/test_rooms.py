@@ -16,13 +16,14 @@ GROUND = {
     "heartbeat": set(),
     "memory": set(),
     "provenance": set(),
+    "signals": set(),
     "parallel": {"heartbeat"},
     "files": {"errors"},
     "schema": {"errors"},
     "config": {"errors", "schema"},
     "checkpoint": {"errors", "files"},
     "native": {"files"},
-    "device": {"errors", "native", "parallel"},
+    "device": {"errors", "native", "parallel", "signals"},
 }
 ROOMS = {
     **GROUND,

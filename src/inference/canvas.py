@@ -78,28 +78,32 @@ class _OnCanvas(nn.Cell):
         self.backbone = backbone
 
     def construct(self, canvas, *tables):
-        """Canvas [1, 3, H, W] and the backbone's tables -> four maps."""
+        """Canvases [B, 3, H, W] and the backbone's tables -> four maps."""
         return self.backbone(canvas, tables)
 
 
 class CanvasBackbone:
-    """A backbone that is compiled once per canvas instead of once per size."""
+    """A backbone that is compiled once per canvas instead of once per size.
 
-    def __init__(self, backbone: nn.Cell, canvases: Canvases):
-        self.backbone, self.canvases = backbone, canvases
+    Args:
+        batch: images of every call, some of zeros where there are fewer; another number would be another graph.
+    """
+
+    def __init__(self, backbone: nn.Cell, canvases: Canvases, batch: int = 1):
+        self.backbone, self.canvases, self.batch = backbone, canvases, batch
         self.cell = _OnCanvas(backbone)
 
-    def __call__(self, image: np.ndarray) -> list[Tensor]:
-        """Image fp32 [1, 3, h, w] -> its four maps, [1, C_i, ceil(h / s_i), ceil(w / s_i)]."""
-        height, width = image.shape[2:]
+    def __call__(self, images: np.ndarray) -> list[Tensor]:
+        """Images fp32 [B, 3, h, w], B up to `batch` -> their four maps, [B, C_i, ceil(h / s_i), ceil(w / s_i)]."""
+        count, channels, height, width = images.shape
         rows, columns = self.canvases.choose((height, width))
-        canvas = np.zeros((*image.shape[:2], rows, columns), np.float32)
-        canvas[:, :, :height, :width] = image
+        canvas = np.zeros((self.batch, channels, rows, columns), np.float32)
+        canvas[:count, :, :height, :width] = images
         tables = self.backbone.canvas_tables((height, width), (rows, columns))
         self.cell.set_train(False)
         maps = self.cell(Tensor(canvas), *map(Tensor, tables))
         return [
-            Tensor(np.ascontiguousarray(one.asnumpy()[:, :, : -(-height // stride), : -(-width // stride)]))
+            Tensor(np.ascontiguousarray(one.asnumpy()[:count, :, : -(-height // stride), : -(-width // stride)]))
             for one, stride in zip(maps, self.backbone.strides, strict=True)
         ]
 

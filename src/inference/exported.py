@@ -94,16 +94,13 @@ def require_onnx(what: str) -> None:
 def exported_runner(path: Path) -> Runner:
     """Run an exported file on normalized images; a fixed batch is filled with copies of the image.
 
-    A file that takes colors gets those that the normalized image was made of, rounded to whole levels.
+    A file that takes colors gets those that the normalized image was made of, rounded to whole levels. A runner whose
+    ``gives_ids`` is true returns class ids, uint8 [B, h, w], instead of logits.
 
     Raises:
-        UserError: as `open_exported`; or the file gives no logits; or, from the runner, the image has another size.
+        UserError: as `open_exported`; or, from the runner, the image has another size.
     """
     file = open_exported(path)
-    if file.gives_ids:
-        raise UserError(
-            f"{path}: gives class ids, and this command needs logits; use an export without --ids, or deploy/infer.py"
-        )
     prepare = _colors(path) if file.takes_colors else None
     height, width = file.size
 
@@ -120,6 +117,7 @@ def exported_runner(path: Path) -> Runner:
         return file.run(images)[: len(image)]
 
     run.batch = file.shape[0] or ANY_BATCH  # type: ignore[attr-defined]  # a function has no fields of its own
+    run.gives_ids = file.gives_ids  # type: ignore[attr-defined]
     return run
 
 

@@ -29,8 +29,7 @@ def predict(runner: Runner, image: np.ndarray, config: EvalConfig, size: Sequenc
     """
     views, plain = views_of(image.shape[2:], config), _is_plain(config)
     if _is_large([size, *(view.size for view in views)], getattr(runner, "num_classes", None)):
-        outputs = _outputs(getattr(runner, "coarse", runner), views, image, config)
-        return predict_by_strips([(view, _take(outputs, view)) for view in views], size, plain)
+        return predict_by_strips(_parts(runner, views, image, config), size, plain)
     if plain and config.mode == "whole" and tuple(size) == image.shape[2:] and hasattr(runner, "ids"):
         return runner.ids(image)[0]
     return _scores(runner, image, config, size).argmax(axis=0).astype(np.uint8)
@@ -91,8 +90,14 @@ def _run(runner: Runner, images: list[np.ndarray], most: int, full: set) -> np.n
     return runner(np.concatenate(images) if len(images) > 1 else images[0])[:count]
 
 
-def _take(outputs: Iterator[np.ndarray], view: View) -> list[np.ndarray]:
-    return [next(outputs) for _ in view.windows]
+def _parts(
+    runner: Runner, views: list[View], image: np.ndarray, config: EvalConfig
+) -> list[tuple[View, Iterable[np.ndarray]]]:
+    """For `predict_by_strips`: coarse logits of all views, or where there are none, full ones that come when needed."""
+    if not hasattr(runner, "coarse"):
+        return [(view, _outputs(runner, [view], image, config)) for view in views]
+    outputs = _outputs(runner.coarse, views, image, config)
+    return [(view, [next(outputs) for _ in view.windows]) for view in views]
 
 
 def _join(view: View, outputs: Iterator[np.ndarray]) -> np.ndarray:

@@ -17,6 +17,7 @@ from src.checkpoint import load_checkpoint, load_network
 from src.errors import UserError, did_you_mean
 from src.inference.canvas import CanvasBackbone, Canvases, any_shape
 from src.inference.exported import SUFFIXES, Runner, exported_runner, read_description
+from src.inference.views import together
 from src.models import build_model
 from src.models.layers.image_size import MIN_SIZE
 from src.schema import Config
@@ -48,7 +49,9 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
     if path.suffix in SUFFIXES:
         facts, network = read_description(path), None
         known = _known_classes(path, facts, classes)
-        runner = ExportedRunner(exported_runner(path), path, len(known) if known else None)
+        run = exported_runner(path)
+        ids = getattr(run, "gives_ids", False)
+        runner = ExportedIds(run, path) if ids else ExportedRunner(run, path, len(known) if known else None)
     else:
         checkpoint = load_checkpoint(path)
         facts = checkpoint.meta
@@ -57,7 +60,7 @@ def open_model(config: Config, path: Path, fixed_size: bool, classes: list[str] 
             raise UserError(f"{path}: does not name its classes; give a checkpoint that train.py wrote")
         network = build_model(config.model, len(known))
         load_network(network, checkpoint)
-        runner = network_runner(network, fixed_size, len(known), config.eval.batch)
+        runner = network_runner(network, fixed_size, len(known), together(config.eval))
     return Model(runner, known, facts.get("colors"), network)
 
 
@@ -92,6 +95,26 @@ class ExportedRunner:
         return logits
 
 
+class ExportedIds:
+    """Runs an exported file that gives class ids, which `src.inference.protocol` takes for whole images of its size.
+
+    Attributes:
+        batch: most images in one call.
+        ids: images -> the class of each pixel, uint8 [B, h, w].
+    """
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], path: Path):
+        self.ids, self.path = run, path
+        self.batch: int = getattr(run, "batch", 1)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Always raises UserError: there are no logits."""
+        raise UserError(
+            f"{self.path}: gives class ids, and logits are needed for windows, scales, flip, probabilities and labels "
+            "of another size than the image; use an export without --ids"
+        )
+
+
 class NetworkRunner:
     """Runs a network in evaluation mode.
 
@@ -100,7 +123,7 @@ class NetworkRunner:
             for each, with the slower operators that this takes; backbones that cannot do this (Swin, MiT) are compiled
             for a few canvases (`src.inference.canvas`).
         num_classes: K, for `src.inference.protocol` to tell how much memory logits take.
-        batch: most images in one call.
+        batch: most images in one call; on canvases a smaller one takes as long.
         wrap: makes a function of images do something else besides.
 
     Attributes:
@@ -120,7 +143,8 @@ class NetworkRunner:
         self.num_classes, self.batch = num_classes, batch
         self.canvases = Canvases()
         self.needs_sizes = not fixed_size and _has_canvas(network.backbone)
-        on_canvas = CanvasBackbone(network.backbone, self.canvases)  # one for all, as it is what takes long to compile
+        # One for all, as it is what takes long to compile.
+        on_canvas = CanvasBackbone(network.backbone, self.canvases, batch)
         self._logits, self.coarse, self.ids = (
             wrap(_run(head, network, fixed_size, on_canvas)) for head in (_Logits, _Coarse, _Ids)
         )
@@ -191,8 +215,6 @@ def _run(
 
     def run(images: np.ndarray) -> np.ndarray | list[np.ndarray]:
         check_image_size(*images.shape[2:])
-        if on_canvas and len(images) > 1:  # a graph of the backbone is for one image
-            return np.concatenate([run(images[i : i + 1]) for i in range(len(images))])
         network.set_train(False)
         result = cell(Tensor(images), *(on_canvas(images) if on_canvas else ()))
         result = result.asnumpy() if isinstance(result, Tensor) else [one.asnumpy() for one in result]

@@ -56,6 +56,11 @@ def runner_sizes(size: Sequence[int], config: EvalConfig) -> set[tuple[int, int]
     return {(window.height, window.width) for view in views_of(size, config) for window in view.windows}
 
 
+def together(config: EvalConfig) -> int:
+    """Most images of one size that go through a runner at once."""
+    return config.batch if config.mode == "slide" else min(config.batch, 1 + config.flip)
+
+
 def _windows(height: int, width: int, config: EvalConfig) -> tuple[Window, ...]:
     if config.mode == "whole":
         return (Window(0, 0, height, width),)

@@ -21,6 +21,7 @@ import numpy as np
 
 from src.errors import UserError, run_command
 from src.files import check_writable, write_text
+from src.provenance import commit, now
 
 DECODERS: dict[str, dict[str, Any]] = {
     "fpn": {}, "fcn": {}, "psp": {}, "ecenet": {}, "cpt": {},
@@ -32,7 +33,8 @@ KINDS = ("MINDIR", "ONNX", "ONNX uint8, ids", "ONNX fp16", "MINDIR fp16", "ONNX 
 HEAD = """# Exported files
 
 Decoders on one backbone of every family, exported for {height}x{width} and {classes} classes with random weights, and
-compared with the network on one random image. This command writes this page:
+compared with the network on one random image. This command writes this page; with `--time 20` it also times each file
+beside the network:
 
 ```bash
 python -m src.tools.export_table --output runs/exports --table docs/exports.md
@@ -41,12 +43,14 @@ python -m src.tools.export_table --output runs/exports --table docs/exports.md
 - **difference**: the largest of a logit, relative to the largest logit. With ids: by how much another class was larger
   than the given one. For fp16 it is the effect of rounding the weights; that the file computes what it should is
   checked against a network with the same rounded weights, to 1e-4 like the others.
-- **equal**: pixels with the same class as the network's."""
+- **equal**: pixels with the same class as the network's.
+
+Machine and versions are those of [performance.md](performance.md); date and commit are of the export, or of
+the change that recorded it."""
 TIME = """## Time
 
 Milliseconds for one image of {height}x{width}, from array to array, without reading and drawing: the median of several
-runs. *Network* is this project's, compiled; *PyTorch* its twin in `benchmarks`, as it comes. Machine, date and command
-are in [performance.md](performance.md#exported-files)."""
+runs. *Network* is this project's, compiled; *PyTorch* its twin in `benchmarks`, as it comes."""
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -105,12 +109,14 @@ def main() -> None:
         row = rows.setdefault(name, {})
         for kind in missing:
             row[kind], milliseconds = _export(network, kind, arguments.size, arguments.output, arguments.time)
+            row[kind]["made"] = _today()
             if milliseconds:
                 row.setdefault("milliseconds", {})[kind] = milliseconds
             print(f"{name} {kind}: {row[kind]}", flush=True)
             write_text(results, json.dumps(rows, indent=2) + "\n")
         if arguments.time:
             row["milliseconds"] |= _time_networks(network, decoder, backbone, arguments)
+            row["timed"] = _today()
             print(f"{name}, milliseconds: {row['milliseconds']}", flush=True)
             write_text(results, json.dumps(rows, indent=2) + "\n")
         del network
@@ -184,6 +190,10 @@ def _time_networks(network, decoder: str, backbone: str, arguments: argparse.Nam
     return found
 
 
+def _today() -> str:
+    return f"{now()[:10]}, {commit()}"
+
+
 def _milliseconds(run: Callable[[], Any], repeats: int) -> float:
     run()
     times = []
@@ -203,10 +213,10 @@ def page(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
     if missing:
         lines += ["", f"{missing} of {len(wanted) * len(KINDS)} exports have not been made yet; the command adds them."]
     for kind in KINDS:
-        columns = ["decoder, backbone", "difference", "equal", "MB"]
+        columns = ["decoder, backbone", "difference", "equal", "MB", "date, commit"]
         entries = [(name, entry[kind]) for name, entry in sorted(rows.items()) if kind in entry]
         if entries:
-            lines += ["", f"## {kind}", "", f"| {' | '.join(columns)} |", "|---" + "|---:" * (len(columns) - 1) + "|"]
+            lines += ["", f"## {kind}", "", f"| {' | '.join(columns)} |", "|---|---:|---:|---:|---|"]
             lines += [f"| {name} | {' | '.join(_cells(row))} |" for name, row in entries]
     return "\n".join(lines + _times(rows, height, width)) + "\n"
 
@@ -217,17 +227,19 @@ def _times(rows: dict[str, dict[str, Any]], height: int, width: int) -> list[str
         return []
     columns = [kind for kind in ("network", *KINDS, "PyTorch") if any(kind in times for times in timed.values())]
     lines = ["", TIME.format(height=height, width=width), ""]
-    lines += [f"| decoder, backbone | {' | '.join(columns)} |", "|---" + "|---:" * len(columns) + "|"]
+    head = ["decoder, backbone", *columns, "date, commit"]
+    lines += [f"| {' | '.join(head)} |", "|---" + "|---:" * len(columns) + "|---|"]
     for name, times in timed.items():
         cells = [f"{times[column]:.0f}" if column in times else "-" for column in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {rows[name].get('timed', '-')} |")
     return lines
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    made = row.get("made", "-")
     if "error" in row:
-        return [row["error"], "-", "-"]
-    return [f"{row['difference']:.1e}", f"{100 * row['equal']:.3f} %", f"{row['megabytes']:.1f}"]
+        return [row["error"], "-", "-", made]
+    return [f"{row['difference']:.1e}", f"{100 * row['equal']:.3f} %", f"{row['megabytes']:.1f}", made]
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def main() -> None:
     from src.data.preparation import ensure_records
     from src.inference.evaluator import evaluate
     from src.inference.runner import network_runner, open_model
+    from src.inference.views import together
     from src.models.flattening import FlattenedLevels
 
     device.setup(config.device.target, config.device.mode, config.device.native)
@@ -53,7 +54,7 @@ def main() -> None:
     network = open_model(config, arguments.checkpoint, fixed_size, metadata.classes).network
     assert network is not None
     network.backbone = levels = FlattenedLevels(network.backbone)
-    run = network_runner(network, fixed_size, len(metadata.classes), config.eval.batch)
+    run = network_runner(network, fixed_size, len(metadata.classes), together(config.eval))
     samples = EvalPipeline(config.data.records, split, config.data)
 
     def score() -> float:

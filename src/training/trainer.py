@@ -23,6 +23,7 @@ from src.inference.evaluator import evaluate
 from src.inference.gallery import Gallery
 from src.inference.report_file import write_report_file
 from src.inference.runner import network_runner
+from src.inference.views import together
 from src.parallel import rank, sum_counts, wait_for_all, world_size
 from src.provenance import commit
 from src.report.curves import draw_curves
@@ -68,7 +69,7 @@ class Trainer:
         self.last_is_good = True  # False: it is damaged and must not take the place of the one before it
         fixed_size = metadata.split(config.data.val_split).size is not None
         self.evaluation = network_runner(
-            network, fixed_size, len(metadata.classes), config.eval.batch, heartbeat.ticking
+            network, fixed_size, len(metadata.classes), together(config.eval), heartbeat.ticking
         )
 
     def resume(self, path: Path) -> Path:

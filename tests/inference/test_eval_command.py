@@ -109,6 +109,11 @@ def test_a_split_that_the_records_lack_is_added(command, tmp_path, capsys):
     assert "has no split 'nowhere'" in capsys.readouterr().err
 
 
+def test_negative_numbers_of_images(command, capsys):
+    assert command("--worst", "-1") == 2
+    assert "--worst -1: expected a number of images, 0 or more" in capsys.readouterr().err
+
+
 def test_a_file_cannot_be_an_output_folder(command, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert command("--per-image", tmp_path / "file" / "images.csv") == 2

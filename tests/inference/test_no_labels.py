@@ -49,3 +49,9 @@ def test_predictions_without_a_score(arguments, tmp_path, monkeypatch, capsys):
 def test_nothing_to_do_without_labels_and_pictures(arguments, tmp_path, monkeypatch, capsys):
     assert run_inside(monkeypatch, "eval.py", *arguments) == 2
     assert "'test' has no labels and so no score; add --save-predictions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--per-image", "images.csv"], ["--worst", "2"], ["--boundary"]], ids=str)
+def test_what_needs_a_score_is_refused(options, arguments, monkeypatch, capsys):
+    assert run_inside(monkeypatch, "eval.py", *arguments, "--save-predictions", *options) == 2
+    assert f"{options[0]}: 'test' has no labels and so no score; leave it out" in capsys.readouterr().err

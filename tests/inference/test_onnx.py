@@ -1,6 +1,7 @@
 """ONNX files: every decoder and every backbone family, what is baked in, and deploy/infer.py."""
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -16,8 +17,11 @@ from src.inference.deployed import Form
 from src.inference.description import describe
 from src.inference.exported import exported_runner, open_exported
 from src.inference.exporter import export, write_description
+from src.inference.protocol import predict
+from src.inference.runner import ExportedIds
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
+from src.schema.training import EvalConfig
 from src.tools.export_table import BACKBONES, DECODERS, MEAN, STD, main, randomize
 from tests.commands import ROOT
 from tests.models.decoders.base import CHANNELS, CLASSES, TinyBackbone
@@ -153,9 +157,20 @@ def test_runner_takes_normalized_images_for_a_file_of_colors(small, files, tmp_p
     assert_equal(found, exported_runner(files["plain.onnx"])(normalized[None]))
 
 
-def test_runner_refuses_ids_and_other_sizes(files):
-    with pytest.raises(UserError, match=r"gives class ids, .*without --ids"):
-        exported_runner(files["baked.onnx"])
+@pytest.mark.parametrize("file", ["baked.onnx", "baked.mindir"])
+def test_ids_serve_whole_images(file, files):
+    colors = np.random.default_rng(2).integers(0, 256, (1, *SIZE, 3), np.uint8)
+    normalized = ((colors - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2).astype(np.float32)
+    given = open_exported(files[file])
+    run = ExportedIds(exported_runner(files[file]), files[file])
+    expected = given.run(np.repeat(colors, given.shape[0], axis=0))[0]
+    np.testing.assert_array_equal(predict(run, normalized, EvalConfig(), SIZE), expected)
+    for config, size in ((EvalConfig(flip=True), SIZE), (EvalConfig(), (20, 28))):
+        with pytest.raises(UserError, match=r"gives class ids, .*without --ids"):
+            predict(run, normalized, config, size)
+
+
+def test_runner_refuses_other_sizes(files):
     with pytest.raises(UserError, match=r"takes images of 40x56, found 32x56"):
         exported_runner(files["plain.onnx"])(images(1, 3, 32, 56))
 
@@ -242,6 +257,28 @@ def test_infer_resizes_and_tells_mistakes(files, tmp_path):
     assert done.returncode == 2 and "needs one of these packages: mindspore, mindspore_lite" in done.stderr
     done = infer(files["baked.onnx"], image, tmp_path)
     assert done.returncode == 2 and "photo.png would replace an image" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "file, content, message",
+    [
+        ("model.onnx", b"not a model", "model.onnx: cannot be loaded"),
+        ("model.onnx.json", b"{", "model.onnx.json: not a readable description"),
+        ("model.onnx.json", b'{"input": {}}', "model.onnx.json: lacks normalize, output, colors"),
+        ("model.onnx.json", None, "model.onnx.json is missing: copy the description"),
+        ("photo.png", b"", "photo.png: not a readable image"),
+        ("out", b"", "File exists; name another path"),
+    ],
+)
+def test_infer_names_damaged_files(files, file, content, message, tmp_path):
+    image = photo(tmp_path, SIZE)
+    for ending in ("", ".json"):
+        shutil.copyfile(f"{files['plain.onnx']}{ending}", tmp_path / f"model.onnx{ending}")
+    (tmp_path / file).unlink(missing_ok=True)
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    done = infer(tmp_path / "model.onnx", image, tmp_path / "out")
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

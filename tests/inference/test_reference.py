@@ -56,6 +56,18 @@ class Runner:
         return np.stack([scale(one, images.shape[2:]) for one in self.coarse(images)]).astype(np.float32)
 
 
+class ExportedFile:
+    """Full logits alone."""
+
+    num_classes = K
+
+    def __init__(self, batch=1):
+        self.batch, self.run = batch, Runner(batch)
+
+    def __call__(self, images):
+        return self.run(images)
+
+
 def starts(length, window, stride):
     """By trial: windows step by step until one reaches the end, which is where the last one goes."""
     found = [0]
@@ -103,15 +115,19 @@ CASES = {
 @pytest.mark.parametrize("size", [(47, 61), (39, 90)], ids=str)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("large", [False, True], ids=["at once", "strips"])
-def test_prediction_is_that_of_the_reference(case, size, batch, large, monkeypatch):
+@pytest.mark.parametrize(
+    ("runner", "large"),
+    [(Runner, False), (Runner, True), (ExportedFile, True)],
+    ids=["at once", "strips", "strips of an exported file"],
+)
+def test_prediction_is_that_of_the_reference(case, size, batch, runner, large, monkeypatch):
     if large:
         monkeypatch.setattr(protocol, "LOGITS_BYTES", 0)
         monkeypatch.setattr("src.inference.strips.STRIP_BYTES", 4 * K * 100 * 7)  # strips of about seven rows
     image = np.random.default_rng(1).standard_normal((1, 3, 47, 61)).astype(np.float32)
     config = EvalConfig(batch=batch, **CASES[case])
     scores = reference(image[0].astype(np.float64), config, size)
-    found = predict(Runner(batch), image, config, size)
+    found = predict(runner(batch), image, config, size)
     assert found.shape == size
     assert found.dtype == np.uint8
     first, second = np.sort(scores, 0)[-2:][::-1]
@@ -161,6 +177,27 @@ def test_strips_never_hold_all_logits(monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * classes * side * side / 5
+
+
+def test_windows_of_an_exported_file_are_dropped_when_they_are_done(monkeypatch):
+    """Of 11 rows of windows, two and the next one at most are there at a time."""
+    import weakref
+
+    made, dropped, most = 0, [], 0
+
+    def outputs(windows):
+        nonlocal made, most
+        for window in windows:
+            logits = np.zeros((K, window.height, window.width), np.float32)
+            weakref.finalize(logits, dropped.append, window)
+            made += 1
+            most = max(most, made - len(dropped))
+            yield logits
+
+    (view,) = views_of((120, 40), EvalConfig(mode="slide", crop=[20, 20], stride=[10, 20]))
+    monkeypatch.setattr("src.inference.strips.STRIP_BYTES", 4 * K * 40 * 5)
+    predict_by_strips([(view, outputs(view.windows))], (120, 40), True)
+    assert made == 22 and 4 <= most <= 8
 
 
 def test_sizes_that_a_runner_gets():

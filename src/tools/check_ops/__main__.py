@@ -16,7 +16,9 @@ from src.errors import UserError, run_command
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Say which operators of a network a target lacks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m src.tools.check_ops", description="Say which operators of a network a target lacks."
+    )
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help=".mindir")
     parser.add_argument("--config", metavar="FILE", help="check the network of a config instead")
     parser.add_argument("--target", required=True, choices=["Ascend", "GPU", "CPU"])

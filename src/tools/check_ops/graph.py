@@ -27,6 +27,8 @@ def read_operators(path: Path) -> Operators:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
+    if path.suffix != ".mindir":  # an ONNX file can be read as one, with the names of ONNX's operators
+        raise UserError(f"{path}: expected a .mindir; export the checkpoint with --format MINDIR")
     model = ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
