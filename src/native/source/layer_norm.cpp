@@ -8,7 +8,7 @@
 #include "vectors.h"
 
 namespace {
-constexpr int64_t kPixels = 8 * kLanes;  // worked on together: their channels fit in the cache
+constexpr int64_t kPixels = 128;  // worked on together: their channels fit in the cache
 
 // Sums over the rows or pixels of a thread, [C] each, added up in the order of the threads.
 class Sums {

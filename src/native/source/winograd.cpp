@@ -216,10 +216,12 @@ void results(const Tiling &t, const Batch &b, const float *points, int64_t chann
   }
 }
 
-// Kernels are brought over side by side: `kLanes` of them fill vectors, and whole cache lines are written.
+// Kernels are brought over side by side: so many of them fill vectors, and whole cache lines are written.
+constexpr int64_t kBlock = 16;
+
 template <int kFrom, int kTo, class Map>
-void map_columns(const float (*in)[kLanes], float (*out)[kLanes], int in_stride, int out_stride, Map map) {
-  for (int64_t lane = 0; lane < kLanes; lane++) {
+void map_columns(const float (*in)[kBlock], float (*out)[kBlock], int in_stride, int out_stride, Map map) {
+  for (int64_t lane = 0; lane < kBlock; lane++) {
     float from[kFrom], to[kTo];
     for (int i = 0; i < kFrom; i++) from[i] = in[i * in_stride][lane];
     map(from, to);
@@ -229,9 +231,9 @@ void map_columns(const float (*in)[kLanes], float (*out)[kLanes], int in_stride,
 
 // task(first, lanes) for blocks of kernels, [0, count) in all.
 void kernel_blocks(int64_t count, const std::function<void(int64_t, int64_t)> &task) {
-  threads::loop((count + kLanes - 1) / kLanes, [&](int64_t block) {
-    const int64_t first = block * kLanes;
-    task(first, std::min(kLanes, count - first));
+  threads::loop((count + kBlock - 1) / kBlock, [&](int64_t block) {
+    const int64_t first = block * kBlock;
+    task(first, std::min(kBlock, count - first));
   });
 }
 
@@ -239,7 +241,7 @@ void kernel_blocks(int64_t count, const std::function<void(int64_t, int64_t)> &t
 void kernels(const Convolution &c, const float *weight, bool turned, float *points) {
   const int64_t count = c.out_channels * c.in_channels;
   kernel_blocks(count, [&](int64_t first, int64_t lanes) {
-    float g[9][kLanes] = {}, columns[3 * kWindow][kLanes], u[kPoints][kLanes];
+    float g[9][kBlock] = {}, columns[3 * kWindow][kBlock], u[kPoints][kBlock];
     for (int64_t lane = 0; lane < lanes; lane++)
       for (int k = 0; k < 9; k++) g[turned ? 8 - k : k][lane] = weight[(first + lane) * 9 + k];
     for (int k = 0; k < 3; k++) map_columns<3, kWindow>(g + k, columns + k, 3, 3, kernel_to_points);
@@ -252,7 +254,7 @@ void kernels(const Convolution &c, const float *weight, bool turned, float *poin
 void kernels_back(const Convolution &c, const float *points, float *weight) {
   const int64_t count = c.out_channels * c.in_channels;
   kernel_blocks(count, [&](int64_t first, int64_t lanes) {
-    float u[kPoints][kLanes] = {}, columns[3 * kWindow][kLanes], g[9][kLanes];
+    float u[kPoints][kBlock] = {}, columns[3 * kWindow][kBlock], g[9][kBlock];
     for (int p = 0; p < kPoints; p++) std::copy_n(points + p * count + first, lanes, u[p]);
     for (int j = 0; j < kWindow; j++) map_columns<kWindow, 3>(u + j * kWindow, columns + j * 3, 1, 1, points_to_kernel);
     for (int k = 0; k < 3; k++) map_columns<kWindow, 3>(columns + k, g + k, 3, 3, points_to_kernel);
