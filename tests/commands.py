@@ -35,32 +35,28 @@ def start(*arguments: str) -> subprocess.Popen:
 
     It has no terminal, whether the tests have one or not.
     """
-    return subprocess.Popen(
-        [sys.executable, "-u", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        start_new_session=True,
-    )
+    return _open("-u", *arguments)
 
 
 def start_in_terminal(*arguments: str) -> tuple[subprocess.Popen, int]:
     """The same in the foreground of a terminal; what is written to the returned file descriptor is typed there."""
     keyboard, terminal = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", IN_TERMINAL, sys.executable, "-u", *map(str, arguments)],
+    process = _open("-c", IN_TERMINAL, sys.executable, "-u", *arguments, stdin=terminal)
+    os.close(terminal)
+    return process, keyboard
+
+
+def _open(*arguments: str, stdin: int | None = None) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
-        stdin=terminal,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
     )
-    os.close(terminal)
-    return process, keyboard
 
 
 def read_until(process: subprocess.Popen, text: str) -> str:
