@@ -25,11 +25,6 @@ def row(file: Path) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def score(file: Path) -> float:
-    """The mIoU that the page gives it."""
-    return float(row(file)[2])
-
-
 def test_page_and_folder_agree():
     assert FILES
     assert re.findall(r"^\| `(.+?\.ckpt)`", PAGE, re.MULTILINE) == [file.name for file in FILES]
@@ -63,4 +58,4 @@ def test_file_segments_a_photo_at_once(file):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_score_is_that_of_the_page(file, tmp_path):
     overrides = [f"data.root={CAMVID}", f"data.records={tmp_path / 'records'}"]
-    assert evaluate(file, overrides=overrides)["mIoU"] == pytest.approx(score(file), abs=0.2)
+    assert evaluate(file, overrides=overrides)["mIoU"] == pytest.approx(float(row(file)[2]), abs=0.2)
