@@ -67,6 +67,8 @@ CONVOLUTIONS = {  # shape of the map, channels out, options
     "depthwise_strided": ((2, 6, 14, 37), 6, {"kernel_size": 3, "padding": 1, "stride": 2, "group": 6}),
     "depthwise_dilated": ((2, 6, 13, 37), 6, {"kernel_size": 3, "padding": 2, "dilation": 2, "group": 6}),
     "depthwise_5x5": ((2, 6, 13, 19), 6, {"kernel_size": 5, "padding": 2, "group": 6}),
+    "depthwise_5x5_dilated": ((2, 6, 12, 12), 6, {"kernel_size": 5, "padding": 8, "dilation": 4, "group": 6}),
+    "depthwise_dilated_narrow": ((2, 4, 3, 5), 4, {"kernel_size": 5, "padding": 4, "dilation": 2, "group": 4}),
     "one_pixel": ((2, 6, 1, 1), 6, {"kernel_size": 3, "padding": 1, "group": 6}),
 }
 

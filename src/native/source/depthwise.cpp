@@ -38,6 +38,8 @@ class Padded {
     }
   }
 
+  int64_t length() const { return length_; }  // from one row to the next of the same remainder
+
   const float *at(int64_t row, int64_t column) const {
     return values_.data() + (column % stride_ * rows_ + row) * length_ + column / stride_;
   }
@@ -47,31 +49,49 @@ class Padded {
   std::vector<float> values_;
 };
 
-// y [height, width] = sum over the kernel's cells of weight * x
+// Where the cells of a kernel meet a padded plane for the pixel (0, 0) of the result.
 template <int K>
-void correlate(const Padded &x, const float *weight, int64_t stride, int64_t dilation, int64_t height, int64_t width,
-               float *y) {
-  float line[kLanes];
-  for (int64_t row = 0; row < height; row++) {
-    const float *from[K * K];
-    for (int k = 0; k < K * K; k++) from[k] = x.at(row * stride + k / K * dilation, k % K * dilation);
-    for (int64_t i = 0; i < width; i += kLanes) {
-      Lanes sum = load(from[0] + i) * weight[0];
-      for (int k = 1; k < K * K; k++) sum += load(from[k] + i) * weight[k];
-      if (i + kLanes <= width) {
-        store(y + row * width + i, sum);
-      } else {
-        store(line, sum);
-        std::copy_n(line, width - i, y + row * width + i);
+struct Cells {
+  Cells(const Padded &x, int64_t stride, int64_t dilation) : step(stride * x.length()) {
+    for (int k = 0; k < K * K; k++) at[k] = x.at(k / K * dilation, k % K * dilation);
+  }
+
+  const float *at[K * K];
+  int64_t step;  // from there to the next row of the result
+};
+
+// y [height, width] = sum over the kernel's cells of weight * x, in blocks of kRows x kLanes pixels: several rows at once,
+// so that no sum waits for the one before. The last block of an edge overlaps its neighbor where it does not fit;
+// height is at least kRows.
+template <int K, int kRows>
+void correlate_rows(const Cells<K> &x, const Lanes *weight, int64_t height, int64_t width, float *y) {
+  for (int64_t begin = 0; begin < height; begin += kRows) {
+    const int64_t row = std::min(begin, height - kRows);
+    for (int64_t start = 0; start < width; start += kLanes) {
+      const int64_t column = std::min(start, std::max(width - kLanes, int64_t{0}));
+      Lanes sums[kRows] = {};
+      for (int k = 0; k < K * K; k++) {
+        const float *from = x.at[k] + row * x.step + column;
+        for (int r = 0; r < kRows; r++) sums[r] += load(from + r * x.step) * weight[k];
+      }
+      for (int r = 0; r < kRows; r++) {
+        float *to = y + (row + r) * width + column;
+        width < kLanes ? std::memcpy(to, &sums[r], width * sizeof(float)) : std::memcpy(to, &sums[r], sizeof(Lanes));
       }
     }
   }
 }
 
+template <int K>
+void correlate(const Cells<K> &x, const float *weight, int64_t height, int64_t width, float *y) {
+  Lanes weights[K * K];
+  for (int k = 0; k < K * K; k++) weights[k] = Lanes{} + weight[k];
+  height < 4 ? correlate_rows<K, 1>(x, weights, height, width, y) : correlate_rows<K, 4>(x, weights, height, width, y);
+}
+
 // sums[k] += sum over the pixels of dy * x
 template <int K>
-void accumulate(const Padded &x, const Padded &dy, int64_t stride, int64_t dilation, int64_t height, int64_t width,
-                Lanes *sums) {
+void accumulate(const Cells<K> &x, const Padded &dy, int64_t height, int64_t width, Lanes *sums) {
   for (int64_t row = 0; row < height; row++) {
     const float *from = dy.at(row, 0);
     for (int y = 0; y < K; y++) {
@@ -79,7 +99,7 @@ void accumulate(const Padded &x, const Padded &dy, int64_t stride, int64_t dilat
       const float *meets[K];
       for (int k = 0; k < K; k++) {
         line[k] = sums[y * K + k];
-        meets[k] = x.at(row * stride + y * dilation, k * dilation);
+        meets[k] = x.at[y * K + k] + row * x.step;
       }
       for (int64_t i = 0; i < width; i += kLanes) {
         const Lanes d = load(from + i);
@@ -97,10 +117,10 @@ void forward(const Convolution &c, const float *x, const float *weight, float *y
   threads::parts(c.batch * c.in_channels, [&](int64_t begin, int64_t end) {
     Padded padded((c.out_height - 1) * c.stride + reach(c) + 1,
                   std::max((c.out_width - 1) * c.stride + reach(c) + 1, c.width + c.left), c.stride);
+    const Cells<K> cells(padded, c.stride, c.dilation);
     for (int64_t i = begin; i < end; i++) {
       padded.fill(x + i * c.in_pixels(), c.height, c.width, c.top, c.left, 1);
-      correlate<K>(padded, weight + i % c.in_channels * K * K, c.stride, c.dilation, c.out_height, c.out_width,
-                   y + i * c.out_pixels());
+      correlate<K>(cells, weight + i % c.in_channels * K * K, c.out_height, c.out_width, y + i * c.out_pixels());
     }
   });
 }
@@ -111,11 +131,12 @@ void gradient_of_map(const Convolution &c, const float *dy, const float *weight,
   const int64_t top = reach(c) - c.top, left = reach(c) - c.left;
   threads::parts(c.batch * c.in_channels, [&](int64_t begin, int64_t end) {
     Padded padded(c.height + reach(c), std::max(c.width + reach(c), (c.out_width - 1) * c.stride + 1 + left), 1);
+    const Cells<K> cells(padded, 1, c.dilation);
     float turned[K * K];
     for (int64_t i = begin; i < end; i++) {
       padded.fill(dy + i * c.out_pixels(), c.out_height, c.out_width, top, left, c.stride);
       std::reverse_copy(weight + i % c.in_channels * K * K, weight + (i % c.in_channels + 1) * K * K, turned);
-      correlate<K>(padded, turned, 1, c.dilation, c.height, c.width, dx + i * c.in_pixels());
+      correlate<K>(cells, turned, c.height, c.width, dx + i * c.in_pixels());
     }
   });
 }
@@ -125,6 +146,7 @@ void gradient_of_weight(const Convolution &c, const float *dy, const float *x, f
   threads::parts(c.in_channels, [&](int64_t begin, int64_t end) {
     Padded map((c.out_height - 1) * c.stride + reach(c) + 1,
                std::max((c.out_width - 1) * c.stride + reach(c) + 1, c.width + c.left), c.stride);
+    const Cells<K> cells(map, c.stride, c.dilation);
     Padded gradient(c.out_height, c.out_width, 1);
     for (int64_t channel = begin; channel < end; channel++) {
       Lanes sums[K * K] = {};
@@ -132,7 +154,7 @@ void gradient_of_weight(const Convolution &c, const float *dy, const float *x, f
         const int64_t i = image * c.in_channels + channel;
         map.fill(x + i * c.in_pixels(), c.height, c.width, c.top, c.left, 1);
         gradient.fill(dy + i * c.out_pixels(), c.out_height, c.out_width, 0, 0, 1);
-        accumulate<K>(map, gradient, c.stride, c.dilation, c.out_height, c.out_width, sums);
+        accumulate<K>(cells, gradient, c.out_height, c.out_width, sums);
       }
       for (int k = 0; k < K * K; k++) dweight[channel * K * K + k] = sum(sums[k]);
     }
@@ -145,7 +167,7 @@ bool suits(const Convolution &c) {
          (c.kernel_height == 3 || c.kernel_height == 5) && c.stride <= 2 && c.top <= reach(c) && c.left <= reach(c);
 }
 
-bool faster(const Convolution &c) { return c.kernel_height == 3 && c.out_width > kLanes; }
+bool faster(const Convolution &c) { return c.dilation > 1 || c.out_width > kLanes; }
 
 void forward(const Convolution &c, const float *x, const float *weight, float *y) {
   c.kernel_height == 3 ? forward<3>(c, x, weight, y) : forward<5>(c, x, weight, y);
