@@ -141,8 +141,9 @@ class Trainer:
         """Draw the curves and say how it ended."""
         heartbeat.tick(busy=True)
         if self.chief:
-            draw_curves(self.folder.curves, self.folder.read_metrics())
-            if self.config.report.write:
+            metrics = self.folder.read_metrics()
+            draw_curves(self.folder.curves, metrics)
+            if self.config.report.write and metrics:  # a training stopped before its first line has nothing to show
                 print(f"wrote {write_report([self.folder.path], self.folder.report)}")
             if stopped:
                 names: dict[int | None, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}

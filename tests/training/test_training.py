@@ -113,6 +113,23 @@ def test_sigterm_saves_and_ends_well(small_config, tmp_path):
     assert f"interrupted at step {step} by SIGTERM" in output
 
 
+def test_sigterm_before_the_first_line_of_metrics(small_config, tmp_path, monkeypatch, capfd):
+    from src.training.trainer import Trainer
+
+    def update_then_signal(self, *arguments):
+        result = update(self, *arguments)
+        signal.raise_signal(signal.SIGTERM)
+        return result
+
+    update = Trainer._update
+    monkeypatch.setattr(Trainer, "_update", update_then_signal)
+    folder = tmp_path / "run"
+    options = ("--set", "device.mode=pynative", "train.log_every=6", "train.eval_every=0")
+    assert run_inside(monkeypatch, "train.py", "--config", small_config, "--output", folder, *options) == 0
+    assert "interrupted at step 2 by SIGTERM" in capfd.readouterr().out
+    assert load_checkpoint(folder / "checkpoints" / "last.ckpt").meta["step"] == 2
+
+
 def test_damaged_last_checkpoint_is_replaced_by_the_one_before(straight, small_config, tmp_path, monkeypatch, capfd):
     folder = tmp_path / "run"
     shutil.copytree(straight[0], folder)
