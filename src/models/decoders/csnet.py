@@ -21,6 +21,7 @@ from src.models.decoders.fpn import FPN
 from src.models.decoders.psp import PSP
 from src.models.layers.blocks import ConvNormReLU
 from src.models.layers.convolution import classifier, conv
+from src.models.layers.norm import norm
 
 BASES = {"fcn": FCN, "psp": PSP, "fpn": FPN}
 
@@ -46,24 +47,30 @@ class ConsistentSeparable(nn.Cell):
 class AdaptiveAggregation(nn.Cell):
     """Original and C-S features in one map: weighted against each other per pixel and channel, or concatenated.
 
-    The weights start even.
+    The weights start even. With ``residual`` the weighted sum is turned into a correction of the original features that
+    starts at 0: at first the network computes what its baseline does.
 
     Args:
         channels: channels of the original features and of the result.
         cs_channels: channels of the C-S features, and the gate's inner width.
-        fusion: ``gate`` or ``concat``.
+        fusion: ``residual``, ``gate`` or ``concat``.
     """
 
     def __init__(self, channels, cs_channels, fusion):
         super().__init__()
         self.channels = channels
         self.expand = ConvNormReLU(cs_channels, channels, 1)
-        self.gated = fusion == "gate"
+        self.gated, self.residual = fusion != "concat", fusion == "residual"
         if self.gated:
             self.squeeze = ConvNormReLU(2 * channels, cs_channels, 1)
             self.gate = conv(cs_channels, 2 * channels, 1, bias=True)
             self.gate.weight.set_data(initializer("zeros", self.gate.weight.shape, self.gate.weight.dtype))
-        self.fuse = ConvNormReLU(channels if self.gated else 2 * channels, channels, 3)
+        if self.residual:
+            self.correct = conv(channels, channels, 3)
+            self.correct_norm = norm(channels)
+            self.correct_norm.gamma.set_data(initializer("zeros", [channels]))
+        else:
+            self.fuse = ConvNormReLU(channels if self.gated else 2 * channels, channels, 3)
 
     def construct(self, original, consistent):
         """F [B, D, H, W], S [B, D_S, H, W] -> [B, D, H, W]."""
@@ -74,7 +81,10 @@ class AdaptiveAggregation(nn.Cell):
         scores = self.gate(self.squeeze(both))  # the first D are the original's
         # A softmax over two is a sigmoid of their difference, and the second weight is one minus the first.
         weight = ops.sigmoid(scores[:, : self.channels] - scores[:, self.channels :])
-        return self.fuse(expanded + weight * (original - expanded))
+        mixed = expanded + weight * (original - expanded)
+        if self.residual:
+            return original + self.correct_norm(self.correct(mixed))
+        return self.fuse(mixed)
 
 
 class CSNet(nn.Cell):

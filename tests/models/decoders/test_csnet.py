@@ -50,6 +50,19 @@ class TestOnFPN(Shapes, Gradients):
         return [(2, CLASSES, *size), (2, 6, *size)]
 
 
+@in_pynative
+class TestResidual(Shapes, Gradients):
+    """The fused features correct the original ones."""
+
+    name = "csnet"
+    options = {"fusion": "residual"}
+    level = 3
+    cancelled = "none"
+
+    def expected_extras(self, maps):
+        return [(2, CLASSES, *maps[2].shape[2:]), (2, 6, *maps[3].shape[2:])]
+
+
 @pytest.mark.parametrize("base", ["fcn", "psp", "fpn"])
 def test_without_aggregation_it_is_its_baseline(base):
     ms.set_context(mode=ms.PYNATIVE_MODE)
@@ -64,6 +77,17 @@ def test_without_aggregation_it_is_its_baseline(base):
         parameter.set_data(own.pop(f"baseline.{name}").clone())
     assert not own  # it has all of the baseline and nothing besides
     np.testing.assert_allclose(decoder(maps).asnumpy(), alone(maps).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_residual_starts_as_its_baseline():
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    maps = features((64, 96))
+    decoder = build_decoder("csnet", CHANNELS, CLASSES, **{**SMALL_DECODER["csnet"], "fusion": "residual"})
+    decoder.set_train(False)
+    expected = decoder.baseline(maps)
+    np.testing.assert_allclose(decoder(maps).asnumpy(), expected.asnumpy(), rtol=1e-5, atol=1e-6)
+    decoder.aggregation.correct_norm.gamma.set_data(ms.Tensor(np.ones(8, np.float32)))
+    assert np.abs(decoder(maps).asnumpy() - expected.asnumpy()).max() > 1e-3
 
 
 def test_the_gate_starts_even():
