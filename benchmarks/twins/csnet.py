@@ -33,12 +33,14 @@ class AdaptiveAggregation(nn.Module):
         self.expand = ConvNormReLU(cs_channels, channels, 1)
         self.squeeze = ConvNormReLU(2 * channels, cs_channels, 1)
         self.gate = nn.Conv2d(cs_channels, 2 * channels, 1)
-        self.fuse = ConvNormReLU(channels, channels, 3)
+        self.correct = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.correct_norm = nn.BatchNorm2d(channels)
 
     def forward(self, original, consistent):
         expanded = self.expand(consistent)
         first, second = self.gate(self.squeeze(torch.cat((original, expanded), 1))).chunk(2, 1)
-        return self.fuse(torch.lerp(expanded, original, torch.sigmoid(first - second)))  # a softmax over two
+        mixed = torch.lerp(expanded, original, torch.sigmoid(first - second))  # a softmax over two
+        return original + self.correct_norm(self.correct(mixed))
 
 
 class FCN(nn.Module):

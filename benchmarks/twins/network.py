@@ -18,7 +18,7 @@ FIXED = {
     "deep_stem": False, "norm_eval": False, "frozen_stages": -1, "pad_before_shift": True, "shift_single_window": False,
     "ghost_upscale": True, "feature_reconstruction": "both", "class_embeddings": "masks", "token_update": True,
     "output": "both", "upscale_init": "random", "mask_supervision": "sum", "source": "prototypes",
-    "base": "fcn", "aggregation": True, "fusion": "gate", "classify_consistent": False,
+    "base": "fcn", "aggregation": True, "fusion": "residual", "classify_consistent": False,
 }  # fmt: skip
 FIXED_OF = {"efficientnet_lite0": {"output_stride": 32}}
 

@@ -163,9 +163,9 @@ class CSNetConfig(DecoderSection):
     """Width of the auxiliary head, in channels; without effect with base `fpn`, which has none."""
     aggregation: bool = True
     """Classify the fused features; false: the original ones, and the C-S features act through their losses alone."""
-    fusion: Literal["residual", "gate", "concat"] = "gate"
-    """How the features are fused: weighted against each other by a gate that starts even, or concatenated; with
-    `residual` the gate's result corrects the original features, by nothing at the start."""
+    fusion: Literal["residual", "gate", "concat"] = "residual"
+    """How the features are fused. `gate`: weighted against each other per pixel and channel, evenly at the start;
+    `residual`: the gate's result corrects the original features, by nothing at the start; `concat`: concatenated."""
     classify_consistent: bool = False
     """Classify the C-S features themselves too, in training, for the loss `consistent_ce`."""
     dropout: Rate = 0.1

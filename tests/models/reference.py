@@ -16,12 +16,15 @@ def conv(x, weight, bias=None):
     return y if bias is None else y + bias[:, None, None]
 
 
+def batch_norm(x, p, name):
+    """Batch norm with running statistics, with the parameters ``name``."""
+    y = (x - p[f"{name}.moving_mean"][:, None, None]) / np.sqrt(p[f"{name}.moving_variance"][:, None, None] + 1e-5)
+    return y * p[f"{name}.gamma"][:, None, None] + p[f"{name}.beta"][:, None, None]
+
+
 def conv_norm_relu(x, p, name):
     """Convolution, batch norm with running statistics, ReLU, with the parameters ``name``.conv and ``name``.bn."""
-    y = conv(x, p[f"{name}.conv.weight"])
-    mean, variance = p[f"{name}.bn.moving_mean"], p[f"{name}.bn.moving_variance"]
-    y = (y - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 1e-5)
-    return np.maximum(y * p[f"{name}.bn.gamma"][:, None, None] + p[f"{name}.bn.beta"][:, None, None], 0)
+    return np.maximum(batch_norm(conv(x, p[f"{name}.conv.weight"]), p, f"{name}.bn"), 0)
 
 
 def adaptive_pool(x, side):

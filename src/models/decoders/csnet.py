@@ -6,10 +6,10 @@ consistent-separable (C-S) features under a class-aware consistency loss (``src.
 adaptive aggregation fuses them with the original features.
 Our reading, all of it, because no formula could be checked: which convolutions there are and how wide; the C-S
 features end in a convolution without activation; the fusion is a gate per pixel and channel, a softmax over the two
-branches, which starts even; the original features are the map before the classifier of a baseline, whose classifier
-and auxiliary head C-S Net takes over, so that it differs from that baseline in its two modules and their loss alone;
-a convolution has a bias where no batch norm follows directly;
-dropout is of whole channels.
+branches, which starts even, and its result corrects the original features, by nothing at the start; the original
+features are the map before the classifier of a baseline, whose classifier and auxiliary head C-S Net takes over, so
+that it differs from that baseline in its two modules and their loss alone; a convolution has a bias where no batch norm
+follows directly; dropout is of whole channels.
 Meant for a dilated backbone (output stride 8); any pyramid works.
 """
 
@@ -47,8 +47,8 @@ class ConsistentSeparable(nn.Cell):
 class AdaptiveAggregation(nn.Cell):
     """Original and C-S features in one map: weighted against each other per pixel and channel, or concatenated.
 
-    The weights start even. With ``residual`` the weighted sum is turned into a correction of the original features that
-    starts at 0: at first the network computes what its baseline does.
+    The weights start even. With ``residual`` the weighted sum corrects the original features, by nothing at the start:
+    at first the network computes what its baseline does.
 
     Args:
         channels: channels of the original features and of the result.

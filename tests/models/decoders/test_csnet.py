@@ -4,7 +4,7 @@ import pytest
 
 from src.models.decoders import build_decoder
 from tests.models.decoders.base import CHANNELS, CLASSES, AllParts, Gradients, Shapes, features, in_pynative, randomize
-from tests.models.reference import conv, conv_norm_relu
+from tests.models.reference import batch_norm, conv, conv_norm_relu
 from tests.models.small import SMALL_DECODER
 
 
@@ -33,7 +33,13 @@ class TestCSNet(AllParts):
         scores = conv(squeezed, p["aggregation.gate.weight"], p["aggregation.gate.bias"])
         exponentials = np.exp(scores.reshape(len(scores), 2, 8, *scores.shape[2:]))
         of_original, of_expanded = np.moveaxis(exponentials / exponentials.sum(1, keepdims=True), 1, 0)
-        fused = conv_norm_relu(of_original * original + of_expanded * expanded, p, "aggregation.fuse")
+        mixed = of_original * original + of_expanded * expanded
+        return self.classified(self.fused(original, mixed, p), p)
+
+    def fused(self, original, mixed, p):
+        return original + batch_norm(conv(mixed, p["aggregation.correct.weight"]), p, "aggregation.correct_norm")
+
+    def classified(self, fused, p):
         return conv(fused, p["baseline.head.classifier.weight"], p["baseline.head.classifier.bias"])
 
 
@@ -50,17 +56,13 @@ class TestOnFPN(Shapes, Gradients):
         return [(2, CLASSES, *size), (2, 6, *size)]
 
 
-@in_pynative
-class TestResidual(Shapes, Gradients):
-    """The fused features correct the original ones."""
+class TestGate(TestCSNet):
+    """The gate's result takes the place of the original features."""
 
-    name = "csnet"
-    options = {"fusion": "residual"}
-    level = 3
-    cancelled = "none"
+    options = {"fusion": "gate"}
 
-    def expected_extras(self, maps):
-        return [(2, CLASSES, *maps[2].shape[2:]), (2, 6, *maps[3].shape[2:])]
+    def fused(self, original, mixed, p):
+        return conv_norm_relu(mixed, p, "aggregation.fuse")
 
 
 @pytest.mark.parametrize("base", ["fcn", "psp", "fpn"])
@@ -82,8 +84,7 @@ def test_without_aggregation_it_is_its_baseline(base):
 def test_a_residual_starts_as_its_baseline():
     ms.set_context(mode=ms.PYNATIVE_MODE)
     maps = features((64, 96))
-    decoder = build_decoder("csnet", CHANNELS, CLASSES, **{**SMALL_DECODER["csnet"], "fusion": "residual"})
-    decoder.set_train(False)
+    decoder = build_decoder("csnet", CHANNELS, CLASSES, **SMALL_DECODER["csnet"]).set_train(False)
     expected = decoder.baseline(maps)
     np.testing.assert_allclose(decoder(maps).asnumpy(), expected.asnumpy(), rtol=1e-5, atol=1e-6)
     decoder.aggregation.correct_norm.gamma.set_data(ms.Tensor(np.ones(8, np.float32)))
@@ -92,7 +93,8 @@ def test_a_residual_starts_as_its_baseline():
 
 def test_the_gate_starts_even():
     ms.set_context(mode=ms.PYNATIVE_MODE)
-    aggregation = build_decoder("csnet", CHANNELS, CLASSES, **SMALL_DECODER["csnet"]).set_train(False).aggregation
+    options = {**SMALL_DECODER["csnet"], "fusion": "gate"}
+    aggregation = build_decoder("csnet", CHANNELS, CLASSES, **options).set_train(False).aggregation
     random = np.random.default_rng(0)
     original, consistent = (ms.Tensor(random.standard_normal((2, c, 3, 4)).astype(np.float32)) for c in (8, 6))
     even = aggregation.fuse((original + aggregation.expand(consistent)) / 2)
