@@ -39,6 +39,15 @@ MODELS = {
         {"name": "csnet", "channels": 16, "cs_channels": 8, "auxiliary_channels": 8},
         96,
     ),
+    "resnet18, csnet on psp": (
+        {"name": "resnet18", "output_stride": 8},
+        {"name": "csnet", "base": "psp", "channels": 16, "cs_channels": 8, "auxiliary_channels": 8},
+        96,
+    ),
+    "resnet18, csnet on fpn": (
+        {"name": "resnet18"}, {"name": "csnet", "base": "fpn", "channels": 16, "cs_channels": 8}, 64
+    ),
+    "resnet18, psp": ({"name": "resnet18"}, {"name": "psp", "channels": 16, "auxiliary_channels": 8}, 96),
 }  # fmt: skip
 
 

@@ -3,18 +3,11 @@
 import torch
 from torch import nn
 
-from twins.layers import ConvNormReLU, classifier
+from twins.fcn import FCN, PSP
+from twins.fpn import FPN
+from twins.layers import ConvNormReLU
 
-
-class FCNHead(nn.Module):
-    def __init__(self, in_channels, num_classes, channels, dropout):
-        super().__init__()
-        self.conv = ConvNormReLU(in_channels, channels, 3)
-        self.dropout = nn.Dropout2d(dropout)
-        self.classifier = classifier(channels, num_classes)
-
-    def forward(self, x):
-        return self.classifier(self.dropout(self.conv(x)))
+BASES = {"fcn": FCN, "psp": PSP, "fpn": FPN}
 
 
 class ConsistentSeparable(nn.Module):
@@ -43,28 +36,17 @@ class AdaptiveAggregation(nn.Module):
         return original + self.correct_norm(self.correct(mixed))
 
 
-class FCN(nn.Module):
-    """The baseline below the modules."""
-
-    def __init__(self, in_channels, num_classes, channels, auxiliary_channels, dropout):
-        super().__init__()
-        self.head = FCNHead(in_channels[3], num_classes, channels, dropout)
-        self.auxiliary = FCNHead(in_channels[2], num_classes, auxiliary_channels, dropout)
-
-
 class CSNet(nn.Module):
-    def __init__(self, in_channels, num_classes, channels, cs_channels, auxiliary_channels, dropout):
+    def __init__(self, in_channels, num_classes, base, channels, cs_channels, auxiliary_channels, dropout):
         super().__init__()
-        self.baseline = FCN(in_channels, num_classes, channels, auxiliary_channels, dropout)
+        auxiliary = {} if base == "fpn" else {"auxiliary_channels": auxiliary_channels}
+        self.baseline = BASES[base](in_channels, num_classes, channels, dropout=dropout, **auxiliary)
         self.consistent = ConsistentSeparable(channels, cs_channels)
         self.aggregation = AdaptiveAggregation(channels, cs_channels)
 
     def forward(self, features):
-        """Four maps, of which the two deepest are read -> logits, in training also auxiliary logits, C-S features."""
-        head = self.baseline.head
-        original = head.conv(features[3])
+        """Four maps -> the baseline's outputs, in training also C-S features."""
+        original = self.baseline.embed(features)
         consistent = self.consistent(original)
-        logits = head.classifier(head.dropout(self.aggregation(original, consistent)))
-        if not self.training:
-            return {"logits": logits}
-        return {"logits": logits, "auxiliary": self.baseline.auxiliary(features[2]), "consistent": consistent}
+        outputs = self.baseline.outputs_of(features, self.aggregation(original, consistent))
+        return outputs | {"consistent": consistent} if self.training else outputs

@@ -13,8 +13,8 @@ class FPN(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = classifier(channels, num_classes)
 
-    def forward(self, features):
-        """Four maps, finest first -> logits at stride 4."""
+    def embed(self, features):
+        """The map before the classifier, at stride 4."""
         laterals = [layer(x) for layer, x in zip(self.laterals, features, strict=True)]
         for i in (2, 1, 0):
             laterals[i] = laterals[i] + resize(laterals[i + 1], laterals[i].shape[2:])
@@ -22,4 +22,12 @@ class FPN(nn.Module):
         total = levels[0]
         for level in levels[1:]:
             total = total + resize(level, total.shape[2:])
-        return {"logits": self.classifier(self.dropout(total))}
+        return total
+
+    def outputs_of(self, features, embedded):
+        """Logits of that map, or of one in its place."""
+        return {"logits": self.classifier(self.dropout(embedded))}
+
+    def forward(self, features):
+        """Four maps, finest first -> logits at stride 4."""
+        return self.outputs_of(features, self.embed(features))

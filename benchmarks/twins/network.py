@@ -6,19 +6,20 @@ from twins.cpt import CPT
 from twins.csnet import CSNet
 from twins.ecenet import ECENet
 from twins.efficientnet_lite import EfficientNetLite0
+from twins.fcn import FCN, PSP
 from twins.fpn import FPN
 from twins.layers import resize
 from twins.resnet import ResNet18
 from twins.swin import SwinTiny
 
 BACKBONES = {"resnet18": ResNet18, "efficientnet_lite0": EfficientNetLite0, "swin_tiny": SwinTiny}
-DECODERS = {"fpn": FPN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
+DECODERS = {"fcn": FCN, "psp": PSP, "fpn": FPN, "ecenet": ECENet, "cpt": CPT, "csnet": CSNet}
 # Options that a twin has with one value only.
 FIXED = {
     "deep_stem": False, "norm_eval": False, "frozen_stages": -1, "pad_before_shift": True, "shift_single_window": False,
     "ghost_upscale": True, "feature_reconstruction": "both", "class_embeddings": "masks", "token_update": True,
     "output": "both", "upscale_init": "random", "mask_supervision": "sum", "source": "prototypes",
-    "base": "fcn", "aggregation": True, "fusion": "residual", "classify_consistent": False,
+    "aggregation": True, "fusion": "residual", "classify_consistent": False,
 }  # fmt: skip
 FIXED_OF = {"efficientnet_lite0": {"output_stride": 32}}
 

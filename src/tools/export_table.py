@@ -28,7 +28,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     "csnet-fcn": {"base": "fcn"}, "csnet-psp": {"base": "psp"}, "csnet-fpn": {"base": "fpn"},
 }  # fmt: skip
 BACKBONES = ("resnet18", "efficientnet_lite0", "swin_tiny", "mit_b0")
-TWINS = (("fpn", "ecenet", "cpt", "csnet-fcn"), ("resnet18", "efficientnet_lite0", "swin_tiny"))  # in PyTorch
+TWINS = ("resnet18", "efficientnet_lite0", "swin_tiny")  # backbones that are in benchmarks too
 KINDS = ("MINDIR", "ONNX", "ONNX uint8, ids", "ONNX fp16", "MINDIR fp16", "ONNX any batch")
 HEAD = """# Exported files
 
@@ -183,7 +183,7 @@ def _time_networks(network, decoder: str, backbone: str, arguments: argparse.Nam
 
     image = np.zeros((1, 3, *arguments.size), np.float32)
     found = {"network": _milliseconds(lambda: network(Tensor(image)).asnumpy(), arguments.time)}
-    if decoder in TWINS[0] and backbone in TWINS[1] and PYTHON.is_file():
+    if backbone in TWINS and PYTHON.is_file():
         config = load_config(CASES["eval-camvid"].config, [f"model={json.dumps(_model(decoder, backbone))}"])
         twin = run_twin("infer", config, arguments.classes, size=arguments.size, warmup=3, steps=arguments.time)
         if twin["parameters"] != (own := sum(parameters_by_part(network).values())):
