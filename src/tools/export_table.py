@@ -44,7 +44,8 @@ python -m src.tools.export_table --output runs/exports --table docs/exports.md
   than the given one. For fp16 it is the effect of rounding the weights; that the file computes what it should is
   checked against a network with the same rounded weights, to 1e-4 like the others.
 - **equal**: pixels with the same class as the network's.
-- **csnet-** and a baseline: C-S Net on it; in the rows of commits before f59018c with `fusion: gate`.
+- **csnet-** and a baseline: C-S Net on it; in the rows of commits before f59018c with `fusion: gate`. Of those rows
+  PyTorch's times of csnet-psp and csnet-fpn are of `residual`.
 
 Machine and versions are those of [performance.md](performance.md); date and commit are of the export, or of
 the change that recorded it."""
@@ -52,7 +53,8 @@ TIME = """## Time
 
 Milliseconds for one image of {height}x{width}, from array to array, without reading and drawing: the median of several
 runs. *Network* is this project's, compiled; *PyTorch* its twin in `benchmarks`, as it comes. A dash: not timed, or no
-twin."""
+twin. Rows of 2026-11-30: 8 to 20 runs each; trainings on the machine were stopped meanwhile, a short test beside some rows
+was not, so differences of a fifth say little."""
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 

@@ -76,7 +76,11 @@ void correlate_rows(const Cells<K> &x, const Lanes *weight, int64_t height, int6
       }
       for (int r = 0; r < kRows; r++) {
         float *to = y + (row + r) * width + column;
-        width < kLanes ? std::memcpy(to, &sums[r], width * sizeof(float)) : std::memcpy(to, &sums[r], sizeof(Lanes));
+        if (width < kLanes) {
+          std::memcpy(to, &sums[r], width * sizeof(float));
+        } else {
+          store(to, sums[r]);
+        }
       }
     }
   }

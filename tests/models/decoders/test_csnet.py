@@ -34,13 +34,11 @@ class TestCSNet(AllParts):
         exponentials = np.exp(scores.reshape(len(scores), 2, 8, *scores.shape[2:]))
         of_original, of_expanded = np.moveaxis(exponentials / exponentials.sum(1, keepdims=True), 1, 0)
         mixed = of_original * original + of_expanded * expanded
-        return self.classified(self.fused(original, mixed, p), p)
+        fused = self.fused(original, mixed, p)
+        return conv(fused, p["baseline.head.classifier.weight"], p["baseline.head.classifier.bias"])
 
     def fused(self, original, mixed, p):
         return original + batch_norm(conv(mixed, p["aggregation.correct.weight"]), p, "aggregation.correct_norm")
-
-    def classified(self, fused, p):
-        return conv(fused, p["baseline.head.classifier.weight"], p["baseline.head.classifier.bias"])
 
 
 @in_pynative
