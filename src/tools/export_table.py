@@ -53,8 +53,8 @@ TIME = """## Time
 
 Milliseconds for one image of {height}x{width}, from array to array, without reading and drawing: the median of several
 runs. *Network* is this project's, compiled; *PyTorch* its twin in `benchmarks`, as it comes. A dash: not timed, or no
-twin. Rows of 2026-11-30: 8 to 20 runs each; trainings on the machine were stopped meanwhile, a short test beside some rows
-was not, so differences of a fifth say little."""
+twin. Rows of 2026-11-30: 8 to 20 runs each; trainings on the machine were stopped meanwhile, a short test beside some
+rows was not, so differences of a fifth say little."""
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
