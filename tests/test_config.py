@@ -65,13 +65,18 @@ def test_configs_that_are_compared_differ_in_the_decoder_alone(one, other):
     assert first == second
 
 
+CSNET = [file for file in CONFIGS if file.stem.startswith("csnet_")]
+
+
 @pytest.mark.parametrize(
-    "file", [file for file in CONFIGS if file.stem.startswith("csnet_")], ids=lambda file: file.stem
+    ("file", "base"),
+    [(file, base) for file in CSNET for base in (["fpn"] if "_fpn_" in file.stem else ["fcn", "psp"])],
+    ids=lambda value: getattr(value, "stem", value),
 )
-@pytest.mark.parametrize("base", ["fcn", "psp"])
 def test_csnet_and_its_baselines_differ_in_its_modules_and_loss_alone(file, base):
+    baseline = base + file.name.removeprefix("csnet").removeprefix(f"_{base}")
     first = load_config(file, [f"model.decoder.base={base}"]).model_dump()
-    second = load_config(file.with_name(file.name.replace("csnet", base, 1))).model_dump()
+    second = load_config(file.with_name(baseline)).model_dump()
     assert first["losses"].pop("consistency") and second["losses"].pop("consistency") is None
     ours, theirs = first["model"].pop("decoder"), second["model"].pop("decoder")
     assert theirs.pop("name") == ours["base"] == base
