@@ -34,8 +34,8 @@ def test_rates_of_every_decoder(file):
 
 
 def test_the_sweeps_that_are_promised():
-    names = ["camvid_recipe", "cpt_ablations", "csnet_bases", "ecenet_ablations", "ecenet_scratch"]
-    names += ["rates_camvid", "rates_shapes_imagenet", "rates_shapes_scratch"]
+    names = ["camvid_ablations", "camvid_recipe", "cpt_ablations", "csnet_bases", "ecenet_ablations"]
+    names += ["ecenet_scratch", "rates_camvid", "rates_shapes_imagenet", "rates_shapes_scratch"]
     assert [file.stem for file in FILES] == names
 
 
