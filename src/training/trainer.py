@@ -172,14 +172,14 @@ class Trainer:
     def _feed(self, batches, interrupt: Interrupt) -> list[np.ndarray]:
         """One update from ``accumulate`` batches; return their results."""
         parts = self.config.train.accumulate
+        try:
+            ready = [next(batches) for _ in range(parts)]  # all, before the first one moves norms and memories
+        except UserError:
+            if self.progress.step:
+                self._save_last()  # damaged data loses nothing that has been trained
+            raise
         vectors = []
-        for part in range(parts):
-            try:
-                image, label = next(batches)
-            except UserError:
-                if self.progress.step:
-                    self._save_last()  # damaged data loses nothing that has been trained
-                raise
+        for part, (image, label) in enumerate(ready):
             wish = (Tensor(np.float32(interrupt.signal is not None)),) if self.workers > 1 else ()
             vectors.append(self.step_cell(image, label, part == parts - 1, *wish).asnumpy())
             device.keep_signal_handlers()

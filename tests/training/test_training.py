@@ -4,12 +4,15 @@ import json
 import os
 import shutil
 import signal
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from src.checkpoint import load_checkpoint
 from src.config import load_config
+from src.data.pipeline import TrainPipeline
+from src.errors import UserError
 from src.report.curves import loss_parts
 from tests.commands import read_until, run_inside, start, start_in_terminal
 
@@ -172,6 +175,28 @@ def test_accumulation_average_and_half_precision_resume(small_config, tmp_path, 
     assert_same_weights(tmp_path / "straight", tmp_path / "broken")
     scales = [line["loss_scale"] for line in metrics(tmp_path / "straight") if "split" not in line]
     assert scales == [1024, 2048]
+
+
+def test_data_damaged_within_an_accumulated_update_moves_nothing(small_config, tmp_path, monkeypatch):
+    """Batch norms see the batches of an update once, although its second part could not be read at first."""
+    options = ["train.iterations=2", "train.accumulate=2", "train.eval_every=0", "device.mode=pynative"]
+
+    def train(name):
+        arguments = ["--config", small_config, "--output", tmp_path / name, "--set", *options]
+        return run_inside(monkeypatch, "train.py", *arguments)
+
+    def damaged(self, start_step=0):
+        yield from islice(batches(self, start_step), 3)
+        raise UserError("train_00007.png: cannot be decoded")
+
+    batches = TrainPipeline.batches
+    assert train("straight") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainPipeline, "batches", damaged)
+        assert train("broken") == 2
+    assert load_checkpoint(tmp_path / "broken" / "checkpoints" / "last.ckpt").meta["step"] == 1
+    assert train("broken") == 0
+    assert_same_weights(tmp_path / "straight", tmp_path / "broken")
 
 
 def test_other_settings_are_not_resumed(straight, small_config, monkeypatch, capfd):
