@@ -95,7 +95,7 @@ class Gallery:
 
 
 def _encode_ids(ids: np.ndarray, size: tuple[int, int]) -> str:
-    small = cv2.resize(ids.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(ids.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
     return _encode(".png", small, [cv2.IMWRITE_PNG_COMPRESSION, 6])
 
 

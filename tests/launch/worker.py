@@ -78,6 +78,8 @@ def losses():
         "lovasz, image": Pair(Lovasz(CLASSES, 255, "image")),
         "cosine, image": Consistency(CLASSES, 255, "cosine", "image", 3),
         "euclidean, batch": Consistency(CLASSES, 255, "euclidean", "batch", 3),
+        "cosine, batch, roots": Consistency(CLASSES, 255, "cosine", "batch", 3, class_weighting="sqrt"),
+        "cosine, batch, detached": Consistency(CLASSES, 255, "cosine", "batch", 3, detach_centers=True),
     }
 
 

@@ -168,25 +168,32 @@ def test_pynative_and_other_margins(distance, scope, margins):
 @pytest.mark.parametrize("weighting", ["sqrt", "pixels"])
 @pytest.mark.parametrize("scope", SCOPES)
 def test_class_weighting_and_purity(scope, weighting):
-    ms.set_context(mode=ms.PYNATIVE_MODE)
     features, label = case(0)
+    features = features.astype(np.float32).astype(np.float64)
     arguments = ("cosine", scope, 2, MARGINS["cosine"])
     loss = Consistency(CLASSES, 255, *arguments[:3], purity=0.4, class_weighting=weighting)
-    found = [part.asnumpy() for part in loss(Tensor(features.astype(np.float32)), Tensor(label.astype(np.int32)))]
+    step = ms.value_and_grad(Weighted(loss), 0, has_aux=True)
+    (_, *found), slope = step(Tensor(features.astype(np.float32)), Tensor(label.astype(np.int32)))
+
+    def total(x):
+        intra, inter = consistency(x, label, *arguments, purity=0.4, weighting=weighting)
+        return 0.7 * intra + 1.3 * inter
+
     expected = consistency(features, label, *arguments, purity=0.4, weighting=weighting)
     assert not np.allclose(expected, consistency(features, label, *arguments, purity=0.4), rtol=1e-3)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose([part.asnumpy() for part in found], expected, atol=1e-5)
+    np.testing.assert_allclose(slope.asnumpy(), gradient(total, features), atol=1e-5)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_detached_centers(distance):
+def test_detached_centers(mode, distance, scope):
     """With the centers as constants the gradient is the one that finite differences give for a fixed center."""
-    ms.set_context(mode=ms.PYNATIVE_MODE)
     label = np.zeros((1, 1, 3), np.int32)
     features = np.array([[[[3.0, 0.0, 1.0]], [[0.0, 2.0, 4.0]]]])
     values, gradients = [], []
     for detach in (False, True):
-        loss = Consistency(2, 255, distance, min_pixels=1, intra_margin=0.25, detach_centers=detach)
+        loss = Consistency(2, 255, distance, scope, min_pixels=1, intra_margin=0.25, detach_centers=detach)
         step = ms.value_and_grad(Weighted(loss), 0, has_aux=True)
         (value, *_), derivative = step(Tensor(features.astype(np.float32)), Tensor(label))
         values.append(value.asnumpy())

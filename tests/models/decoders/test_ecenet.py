@@ -203,17 +203,23 @@ def test_initial_values():
         np.testing.assert_allclose(values[name].std(), deviation, rtol=0.1, err_msg=name)
 
 
-def test_queries_without_activation_can_be_negative():
-    """The affinities of a pixel then have both signs for a key and its negative."""
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    maps, found = features((64, 96)), {}
-    for kind in ("relu", "none"):
-        decoder = build_decoder("ecenet", CHANNELS, CLASSES, **SMALL_DECODER["ecenet"], query_activation=kind)
-        attention = decoder.attentions[0]
-        query = attention.query_depthwise(attention.norm_pixels(decoder.laterals[0](maps[0])))
-        found[kind] = attention.activation(query).asnumpy().min()
-    assert found["relu"] == 0
-    assert found["none"] < 0
+@pytest.mark.parametrize("kind", ["relu", "none"])
+def test_masks_are_scaled_products_of_queries_and_keys(mode, kind):
+    """The mean over h heads of q . k / sqrt(d) is q . k / (h sqrt(d)) over all channels."""
+    decoder = build_decoder("ecenet", CHANNELS, CLASSES, **SMALL_DECODER["ecenet"], query_activation=kind)
+    attention, generator = decoder.attentions[0], np.random.default_rng(0)
+    width = attention.heads * attention.depth
+    lateral = Tensor(generator.standard_normal((2, width, 5, 7)).astype(np.float32))
+    tokens = Tensor(generator.standard_normal((2, CLASSES, width)).astype(np.float32))
+    _, masks = attention(lateral, tokens)
+    activate = (lambda x: np.maximum(x, 0)) if kind == "relu" else (lambda x: x)
+    query = activate(attention.query_depthwise(attention.norm_pixels(lateral)).asnumpy())
+    assert (query.min() < 0) == (kind == "none")
+    query = activate(attention.query_pointwise(Tensor(query)).asnumpy())
+    assert (query.min() < 0) == (kind == "none")
+    key = attention.key_value(attention.norm_tokens(tokens)).asnumpy()[..., :width]
+    expected = np.einsum("bdyx,bkd->bkyx", query, key) / (attention.heads * attention.depth**0.5)
+    np.testing.assert_allclose(masks.asnumpy(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
