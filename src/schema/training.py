@@ -96,8 +96,8 @@ class TrainConfig(Section):
     """Seed of initial weights, dropout, order of the data and augmentation."""
     init_from: str | None = None
     """Checkpoint of a training with the same model, to fine-tune it: backbone and decoder start from its weights, and
-    what depends on the classes starts anew where they differ. `weights` of backbone and decoder are not read then; a
-    run that is resumed goes on from its own checkpoint."""
+    what depends on the classes starts anew where they differ. `weights` of backbone and decoder and CPT's
+    `memory.init` are not read then; a run that is resumed goes on from its own checkpoint."""
     amp: Literal["O0", "O2", "O3", "bf16"] = "O0"
     """Type the network computes in: fp32, fp16 with batch norms in fp32, fp16 through batch norms too, or bfloat16
     (experimental: never run, it has no CPU kernels)."""

@@ -13,7 +13,7 @@ from src.models.segmentor import Segmentor
 from src.schema import Config
 from src.schema.model import ModelConfig
 from src.weights.convert import Report, judge
-from src.weights.loading import is_random_state, load_pretrained
+from src.weights.loading import initial_files, is_random_state, load_pretrained
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -32,9 +32,8 @@ def load_initial(network: Segmentor, config: Config, classes: Sequence[str]) -> 
         print(load_for_fine_tuning(network, config.model, file, classes))
     except UserError as error:
         raise UserError(f"train.init_from: {error}") from None
-    for part in ("backbone", "decoder"):
-        if getattr(config.model, part).weights:
-            print(f"model.{part}.weights is not read, because train.init_from gives the whole network")
+    for key in initial_files(config.model):
+        print(f"model.{key} is not read, because train.init_from gives the whole network")
 
 
 def load_for_fine_tuning(network: Segmentor, model: ModelConfig, path: str | Path, classes: Sequence[str]) -> str:

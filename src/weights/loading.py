@@ -1,6 +1,6 @@
 """Start a network from pretrained files: a converted ``.ckpt``, a checkpoint of this project, or a foreign file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +29,25 @@ def load_pretrained(network: Segmentor, config: ModelConfig, data: DataConfig) -
     Raises:
         UserError: a file cannot be read or does not fit; names the key.
     """
+    loaders: dict[str, Callable[[str], str]] = {
+        "backbone.weights": lambda file: load_backbone_weights(network.backbone, config.backbone, file, data),
+        "decoder.weights": lambda file: load_decoder_weights(network.decoder, file),
+        "decoder.memory.init": lambda file: load_memory(network.decoder, file),
+    }
+    for key, file in initial_files(config).items():
+        try:
+            print(loaders[key](file))
+        except UserError as error:
+            raise UserError(f"model.{key}: {error}") from None
+
+
+def initial_files(config: ModelConfig) -> dict[str, str]:
+    """The files that ``load_pretrained`` reads, by their key in ``model``."""
     decoder = config.decoder
-    means = None
+    files = {"backbone.weights": config.backbone.weights, "decoder.weights": decoder.weights}
     if isinstance(decoder, CPTConfig) and decoder.memory and decoder.source == "prototypes":
-        means = None if decoder.memory.init == RANDOM else decoder.memory.init
-    for key, file, load in (
-        (
-            "backbone.weights",
-            config.backbone.weights,
-            lambda file: load_backbone_weights(network.backbone, config.backbone, file, data),
-        ),
-        ("decoder.weights", decoder.weights, lambda file: load_decoder_weights(network.decoder, file)),
-        ("decoder.memory.init", means, lambda file: load_memory(network.decoder, file)),
-    ):
-        if file:
-            try:
-                print(load(file))
-            except UserError as error:
-                raise UserError(f"model.{key}: {error}") from None
+        files["decoder.memory.init"] = None if decoder.memory.init == RANDOM else decoder.memory.init
+    return {key: file for key, file in files.items() if file}
 
 
 def load_backbone_weights(

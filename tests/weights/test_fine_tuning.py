@@ -17,7 +17,7 @@ from src.models import build_model
 from src.models.decoders import build_decoder
 from src.models.segmentor import Segmentor
 from src.schema.model import ModelConfig
-from src.weights.fine_tuning import load_for_fine_tuning
+from src.weights.fine_tuning import load_for_fine_tuning, load_initial
 from tests.commands import run_inside
 from tests.conftest import SMALL
 from tests.data.conftest import write_pair
@@ -73,9 +73,7 @@ def test_only_what_depends_on_the_classes_starts_anew(tmp_path, decoder, now):
     states = {name for name in after if name.endswith("state")}
     other = trained if len(now) != len(SEVEN) else values_of(network_of(decoder, [*SEVEN, "more"], 3))
     depends = {name for name in after if other[name].shape != after[name].shape}
-    assert {
-        name for name in after if name.endswith(("classifier.bias", "memory.prototypes", "memory.updates"))
-    } <= depends
+    assert {name for name in after if name.endswith(("classifier.bias", "memory.prototypes"))} <= depends
     for name in after:
         expected = before if name in depends | states else trained
         np.testing.assert_array_equal(after[name], expected[name], err_msg=name)
@@ -163,6 +161,15 @@ def three(tmp_path):
     (tmp_path / "three.yaml").write_text(yaml.safe_dump(experiment))
     options = ["train.iterations=1", "train.eval_every=1", "device.mode=pynative"]
     return ["--config", tmp_path / "three.yaml", "--output", tmp_path / "run", "--set", *options]
+
+
+def test_files_of_class_means_are_not_read_either(small_config, tmp_path, capsys):
+    settings = ["model.decoder.name=cpt", "model.decoder.channels=16", "model.decoder.memory.init=means.npz"]
+    model = load_config(small_config, settings).model
+    path = saved(tmp_path / "seven.ckpt", build_model(model, 7), SEVEN)
+    config = load_config(small_config, [*settings, f"train.init_from={path}"])
+    load_initial(build_model(model, 7), config, SEVEN)
+    assert "model.decoder.memory.init is not read, because train.init_from" in capsys.readouterr().out
 
 
 def test_seven_classes_are_fine_tuned_to_three_and_resumed_without_the_file(three, tmp_path, monkeypatch, capfd):

@@ -71,7 +71,8 @@ data:
     - {{name: normalize}}
 model:
   backbone: {{name: efficientnet_lite0, weights: package}}
-  decoder: {{name: fpn, channels: 64}}  # or {{name: ecenet, channels: 64, gelu: tanh}}, {{name: cpt, channels: 64}}
+  # or {{name: cpt, channels: 64}}, {{name: ecenet, channels: 64, gelu: tanh, query_activation: none}}
+  decoder: {{name: fpn, channels: 64}}
 {_weights(names, share)}optimizer: {{name: adamw, lr: {rate:g}, weight_decay: 0.01}}
 schedule: {{name: poly, power: 0.9, warmup_iterations: 50}}
 train:

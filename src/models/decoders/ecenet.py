@@ -48,7 +48,7 @@ class FeatureReconstruction(nn.Cell):
         if channels % 2 or channels < 4:
             raise UserError(
                 f"decoder ecenet: feature_reconstruction: found a map of {channels} channels, expected an even number "
-                "of at least 4; choose another backbone, or feature_reconstruction: false"
+                "of at least 4; choose another backbone, or feature_reconstruction: off"
             )
         half = channels // 2
         self.intrinsic = conv(channels, half, 1)
