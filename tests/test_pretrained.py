@@ -9,6 +9,7 @@ import pytest
 
 from src.api import evaluate, load
 from src.checkpoint import TRAIN, load_checkpoint
+from src.config import load_config
 from src.files import sha256
 from tests.commands import ROOT
 
@@ -26,7 +27,7 @@ def row(file: Path) -> list[str]:
 
 
 def test_page_and_folder_agree():
-    assert FILES
+    assert [file.stem.split("_")[1] for file in FILES] == ["cpt", "csnet", "ecenet", "fpn"]
     assert re.findall(r"^\| `(.+?\.ckpt)`", PAGE, re.MULTILINE) == [file.name for file in FILES]
 
 
@@ -39,6 +40,9 @@ def test_file_is_small_and_as_described(file):
     assert f"{facts['mIoU']:.2f}" == row(file)[2]
     assert (str(facts["step"]), str(facts["seed"]), facts["commit"]) == tuple(row(file)[3:6])
     assert "CC BY-NC" in facts["note"]
+    config = load_config(ROOT / "config" / row(file)[7].strip("`")).model_dump()
+    assert checkpoint.meta["config"]["model"] == config["model"]
+    assert row(file)[6].split(", ")[-1] == str(facts["step"])
     assert not [name for name in checkpoint.tensors if name.startswith(TRAIN)]
     assert not Path(checkpoint.meta["config"]["data"]["root"]).is_absolute()
 

@@ -86,3 +86,13 @@ def test_an_image_without_a_label_has_no_score(gallery):
     kept.add("image", np.zeros((3, 24, 36), np.float32), ids, np.zeros((24, 36), np.uint8))
     (image,) = kept.images()
     assert (image["wrong"], image["mIoU"], image["IoU"], image["confusions"]) == (None, None, {}, [])
+
+
+def test_a_small_picture_has_the_classes_at_its_pixels_centers(small_config):
+    """Two classes in columns by turns of three: a third of the size has the middle of each three, not its edge."""
+    kept = Gallery(1, 3, load_config(small_config, [*PLAIN, "report.images=1"]))
+    ids = np.tile(np.array([0, 1, 2], np.int64), (3 * SIDE, SIDE))
+    kept.add("image", np.zeros((3, *ids.shape), np.float32), ids, ids)
+    (image,) = kept.images()
+    for name in ("label", "prediction"):
+        np.testing.assert_array_equal(decode(image[name]), np.ones((SIDE, SIDE), np.uint8))
